@@ -205,7 +205,7 @@ def resolve(changes: Mapping[str, Any], *, origin: str) -> StudyConfig:
     """
     preset = load_preset(str(changes.get("preset", "paper")))
     changes = dict(changes)
-    shared = {key: changes.pop(key) for key in ("training", "inference", "clip") if key in changes}
+    shared: dict[str, Any] = {key: changes.pop(key) for key in ("training", "inference", "clip") if key in changes}
     whole = merged(preset, {})
     whole["networks"] = {name: merged(network, shared) for name, network in preset["networks"].items()}
     return _validated(merged(whole, changes), origin)

@@ -1,4 +1,4 @@
-"""What a run was made of: versions, commit, device, seeds, input hashes, times; and files written whole or not at all."""
+"""What a run was made of (versions, commit, device, seeds, input hashes), and files written whole or not at all."""
 
 from __future__ import annotations
 
