@@ -1,0 +1,1 @@
+"""The whole protocol, from a configuration to a report; a finished stage is not repeated unless its inputs changed."""

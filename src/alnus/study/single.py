@@ -1,0 +1,113 @@
+"""Trained networks on files that belong to no study: scores and heatmaps of single videos; statistics of any table."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from alnus import evaluation
+from alnus.clips import Sample
+from alnus.cohort import load_cohort, read_table, reader_table
+from alnus.config import EvaluationConfig
+from alnus.console import Reporter
+from alnus.errors import CohortError, UsageError, WeightsError
+from alnus.media import CineStore, IngestItem, ingest
+from alnus.study.partition import ingest_items
+from alnus.study.partition import samples as samples_of
+
+TABLES = (".csv", ".parquet")
+Failures = list[dict[str, str]]
+
+
+def model_directories(path: Path) -> list[Path]:
+    """Return the model directories that a path means: itself, or those of a run. Raises WeightsError for neither."""
+    if (path / "model.json").is_file():
+        return [path]
+    found = sorted(card.parent for card in path.glob("models/**/model.json"))
+    if not found:
+        raise WeightsError(
+            f"{path}: is neither a model's directory (model.json) nor a run's (models/<name>/model.json)"
+        )
+    return found
+
+
+@contextmanager
+def _ingested(
+    videos: Sequence[Path], reporter: Reporter, *, keyframe: int | None = None
+) -> Iterator[tuple[CineStore, list[Sample], Failures]]:
+    """Yield a temporary store with the videos, their samples, and what could not be read."""
+    items, known = _items(videos, keyframe)
+    with tempfile.TemporaryDirectory(prefix="alnus-") as folder:
+        store = Path(folder)
+        with reporter.progress("Reading videos") as progress:
+            report = ingest(items, store, workers=1 if len(items) < 4 else 0, progress=progress)
+        readable = set(report.ingested)
+        failed = [{"video": item.video, "reason": item.reason} for item in report.excluded]
+        yield CineStore(store), [sample for sample in known if sample.video in readable], failed
+
+
+def _items(videos: Sequence[Path], keyframe: int | None) -> tuple[list[IngestItem], list[Sample]]:
+    tables = [path for path in videos if path.suffix.lower() in TABLES]
+    if tables and len(videos) > 1:
+        raise UsageError(f"{tables[0]} is a cohort table: give one table, or video files, not both")
+    if tables:
+        cohort = load_cohort(tables[0], need_labels=False)
+        table = cohort.table
+        return ingest_items(cohort), samples_of(cohort, videos=table["video"], patients=table["patient_id"])
+    if len(set(videos)) != len(videos):
+        raise UsageError("a video is named twice: name each once")
+    items = [IngestItem(video=str(path), path=path, keyframe=keyframe) for path in videos]
+    return items, [Sample(patient_id=str(path), video=str(path), label=None, keyframe=keyframe) for path in videos]
+
+
+def predict_files(model: Path, videos: Sequence[Path], *, reporter: Reporter) -> tuple[pd.DataFrame, Failures]:
+    """Return the predictions table of some videos and what could not be read. Raises WeightsError, CohortError."""
+    from alnus.inference import predict
+
+    directories = model_directories(model)
+    with _ingested(videos, reporter) as (store, samples, failed):
+        table = predict(directories, samples, store, splits=None)
+    return _with_calls(table, directories), failed
+
+
+def _with_calls(table: pd.DataFrame, directories: Sequence[Path]) -> pd.DataFrame:
+    """Fill the calls of those networks whose frozen threshold is in their card; a call is a patient's."""
+    from alnus.models import read_card
+
+    cards = [read_card(directory) for directory in directories]
+    thresholds = {card.source: card.threshold for card in cards if card.threshold is not None and card.fold is None}
+    return evaluation.apply_thresholds(table, thresholds, EvaluationConfig())
+
+
+def explain_files(
+    model: Path, videos: Sequence[Path], out: Path, *, keyframe: int | None, reporter: Reporter
+) -> tuple[list[Path], Failures]:
+    """Draw heatmaps of some videos by each network; return the files made and what could not be read."""
+    from alnus.explanation import explain_video
+
+    made: list[Path] = []
+    with _ingested(videos, reporter, keyframe=keyframe) as (store, samples, failed):
+        for number, sample in enumerate(samples):
+            for directory in model_directories(model):
+                target = out / f"{number + 1:03d}_{Path(sample.video).stem}_{directory.name}"
+                done = explain_video(directory, sample, store, target)
+                made += [path for path in (done.png, done.mp4) if path is not None]
+    return made, failed
+
+
+def evaluate_table(path: Path, *, confidence: float) -> dict[str, Any]:
+    """Return results.json's content for a predictions table, or for the readers of a cohort table."""
+    config = EvaluationConfig(confidence=confidence)
+    if "score" in read_table(path).columns:
+        predictions = evaluation.read_predictions(path)
+        return evaluation.evaluate(predictions, config)
+    cohort = load_cohort(path)
+    if not cohort.readers:
+        raise CohortError(f"{path}: has neither a `score` column (predictions) nor reader_<name> columns (readers)")
+    kinds = dict.fromkeys(cohort.readers, "reader")
+    return evaluation.evaluate(reader_table(cohort), config, kinds=kinds, phantom=cohort.is_phantom)
