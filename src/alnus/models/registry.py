@@ -1,0 +1,74 @@
+"""What there is to build, as plain facts: a command can list the networks without importing torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alnus.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """One network of the study.
+
+    depths: the layers it can have, the default first. frames, side_px: the clip of the published size.
+    accepts: whose checkpoints `load_weights` converts for it.
+    """
+
+    name: str
+    title: str
+    depths: tuple[int, ...]
+    frames: int
+    side_px: int
+    source: str
+    accepts: tuple[str, ...]
+
+
+_FACTS = (
+    NetworkFacts(
+        name="image",
+        title="image ResNet",
+        depths=(50, 18),
+        frames=1,
+        side_px=224,
+        source="He et al., CVPR 2016",
+        accepts=("Alnus", "torchvision resnet18/50", "MMAction2 TSN/TSM"),
+    ),
+    NetworkFacts(
+        name="r2plus1d",
+        title="R(2+1)D",
+        depths=(18, 34),
+        frames=16,
+        side_px=112,
+        source="Tran et al., CVPR 2018",
+        accepts=("Alnus", "torchvision r2plus1d_18"),
+    ),
+    NetworkFacts(
+        name="resnet3d",
+        title="ResNet-3D",
+        depths=(18, 34, 50),
+        frames=16,
+        side_px=112,
+        source="Tran et al., CVPR 2018; Hara et al., CVPR 2018",
+        accepts=("Alnus", "torchvision r3d_18"),
+    ),
+    NetworkFacts(
+        name="tin",
+        title="Temporal Interlacing Network",
+        depths=(50, 18),
+        frames=8,
+        side_px=224,
+        source="Shao et al., AAAI 2020",
+        accepts=("Alnus", "X-Temporal TIN", "MMAction2 TIN/TSN/TSM", "torchvision resnet18/50"),
+    ),
+)
+
+NAMES: tuple[str, ...] = tuple(network.name for network in _FACTS)
+
+
+def facts(name: str) -> NetworkFacts:
+    """Return what is known of a network. Raises ConfigError for a name that is none."""
+    for network in _FACTS:
+        if network.name == name:
+            return network
+    raise ConfigError(f"network: '{name}' is not one of {', '.join(NAMES)}")
