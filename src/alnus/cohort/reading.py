@@ -5,6 +5,7 @@ Every cell stays text, so that an id such as 007 is never turned into the number
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 import warnings
@@ -57,9 +58,10 @@ class RawTable:
             for _ in range(self.lines_above_header):
                 next(stream)
             reader = csv.reader(stream, delimiter=self.delimiter or ",")
-            for number, _ in enumerate(reader):
-                if number == row - 1:
-                    return reader.line_num + self.lines_above_header + 1
+            with contextlib.suppress(csv.Error):  # a cell longer than csv's limit: the lines are then counted as rows
+                for number, _ in enumerate(reader):
+                    if number == row - 1:
+                        return reader.line_num + self.lines_above_header + 1
         return row + 1 + self.lines_above_header
 
 
@@ -81,7 +83,7 @@ def read_raw(path: Path) -> RawTable:
 def _read_parquet(path: Path) -> RawTable:
     try:
         frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, NotImplementedError) as error:
         raise CohortError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())})") from None
     if "patient_id" in frame and pd.api.types.is_float_dtype(frame["patient_id"]):
         raise CohortError(f"{path}: column patient_id holds decimal numbers; write the ids as text")
@@ -123,7 +125,10 @@ def _sniff(path: Path) -> tuple[str, int]:
 
 def _header_fit(header: str, delimiter: str) -> tuple[bool, int]:
     """Return how well a delimiter explains the header: does it part off `patient_id`, and into how many names."""
-    fields = next(csv.reader([header], delimiter=delimiter), [])
+    try:
+        fields = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:  # a "header" longer than csv's limit is no header
+        return False, 0
     return "patient_id" in [_name(field) for field in fields], len(fields)
 
 
@@ -188,7 +193,7 @@ def _tidied(raw: RawTable) -> RawTable:
         if name == "" and bool((cells == "").all()):
             continue
         if name in columns or name == "":
-            problem = "has no name" if name == "" else f"'{name}' stands twice"
+            problem = "has no name" if name == "" else f"{quoted(name)} stands twice"
             raise CohortError(f"{raw.source}: column {position + 1} {problem} in the header; rename or remove it")
         columns[name] = cells.str.replace("\\", "/", regex=False) if name in PATHS else cells
     cells = pd.DataFrame(columns)
@@ -205,6 +210,12 @@ def _all_empty(cells: pd.DataFrame) -> NDArray[np.bool_]:
     for name in cells.columns:
         empty &= (cells[name] == "").to_numpy(dtype=bool)
     return empty
+
+
+def quoted(value: str, *, longest: int = 60) -> str:
+    """Return a value from a file for a message: in quotes, on one line, cut where it is long."""
+    visible = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value[:longest])
+    return f"'{visible}{'...' if len(value) > longest else ''}'"
 
 
 def first_few(names: Sequence[str], *, shown: int = 3) -> str:

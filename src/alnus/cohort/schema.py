@@ -9,7 +9,7 @@ import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
 
-from alnus.cohort.reading import KNOWN, RawTable, first_few
+from alnus.cohort.reading import KNOWN, RawTable, first_few, quoted
 from alnus.errors import CohortError
 
 SPLITS = ("train", "val", "test_a", "test_b")
@@ -80,7 +80,7 @@ def check(raw: RawTable, cells: pd.DataFrame, *, need_labels: bool) -> None:
 def _require_columns(raw: RawTable, cells: pd.DataFrame, *, need_labels: bool) -> None:
     for name in ("patient_id", "video", "label") if need_labels else ("patient_id", "video"):
         if name not in raw.cells:
-            found = ", ".join(map(str, raw.cells.columns))
+            found = first_few([quoted(name) for name in raw.cells.columns], shown=12)
             raise CohortError(f"{raw.source}: column {name} is missing; the columns are: {found}")
     if need_labels and "label" not in cells:
         raise CohortError(f"{raw.source}: column label is empty in every row; write 1 = metastasis, 0 = none")
@@ -148,8 +148,8 @@ def _described(raw: RawTable, problem: Problem) -> str:
     """Return a problem as: where, whose, which column, what was received, what is expected, where else."""
     first = int(problem.positions[0])
     patient = raw.cells["patient_id"].iloc[first]
-    received = ", ".join(f"'{raw.cells[name].iloc[first]}'" for name in problem.column.split(", "))
-    text = f"{raw.place(first)}, patient '{patient}', column {problem.column}: received {received}, {problem.expected}"
+    received = ", ".join(quoted(raw.cells[name].iloc[first]) for name in problem.column.split(", "))
+    text = f"{raw.place(first)}, patient {quoted(patient)}, column {problem.column}: received {received}, {problem.expected}"
     others = [f"row {raw.rows[position]}" for position in problem.positions[1:4]]
     if not others:
         return text
@@ -163,7 +163,7 @@ def _refuse_repeated_videos(raw: RawTable, cells: pd.DataFrame) -> None:
         video = cells["video"].iloc[second]
         first = int(np.flatnonzero(cells["video"] == video)[0])
         raise CohortError(
-            f"{raw.source}: video '{video}' stands twice, in {raw.place(first)} and {raw.place(second)};"
+            f"{raw.source}: video {quoted(video)} stands twice, in {raw.place(first)} and {raw.place(second)};"
             f" one row a video: remove one ({repeated.size} repeated rows in all)"
         )
 
@@ -189,6 +189,6 @@ def _raise_varying(raw: RawTable, column: str, first: int, second: int, patients
     what = "is in two splits" if column == "split" else f"has two values in column {column}"
     others = f" (patients: {first_few(patients)})" if len(patients) > 1 else ""
     raise CohortError(
-        f"{raw.source}: patient '{patients[0]}' {what}: '{text.iloc[first]}' in {raw.place(first)} and"
-        f" '{text.iloc[second]}' in {raw.place(second)}; give all of a patient's rows the same {column}{others}"
+        f"{raw.source}: patient {quoted(patients[0])} {what}: {quoted(text.iloc[first])} in {raw.place(first)} and"
+        f" {quoted(text.iloc[second])} in {raw.place(second)}; give all of a patient's rows the same {column}{others}"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alnus.cohort.reading import KNOWN, RawTable, first_few, read_raw
+from alnus.cohort.reading import KNOWN, RawTable, first_few, quoted, read_raw
 from alnus.cohort.schema import READER, ROI, check, is_reader, normalised
 from alnus.errors import CohortError
 
@@ -116,7 +116,7 @@ def _require_files(cohort: Cohort, raw: RawTable) -> None:
         column = cohort.table[name]
         absent = [row for row, value in enumerate(column) if value and not cohort.path(value).exists()]
         if absent:
-            files = first_few([f"{raw.place(row)}: '{column.iloc[row]}'" for row in absent[:4]])
+            files = first_few([f"{raw.place(row)}: {quoted(column.iloc[row])}" for row in absent[:3]])
             raise CohortError(
                 f"{cohort.source}: {len(absent)} of {len(column)} files in column {name} are not under"
                 f" {cohort.root}, the first in {files}; put them there or correct the path"

@@ -1,0 +1,165 @@
+"""A first draft of a cohort table from a folder of DICOM or video files; labels and centres are left to the user.
+
+A DICOM header's patient id groups the files of one patient and is written nowhere: the draft has running numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pydicom
+
+from alnus.errors import CohortError
+from alnus.provenance import atomic_path
+
+VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mpeg", ".mpg", ".mkv", ".webm", ".wmv", ".gif")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+HEADER_TAGS = ["PatientID", "IssuerOfPatientID", "Rows"]
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What the draft holds, what of the folder it does not, and what the user has to do."""
+
+    table: Path
+    patients: int
+    videos: int
+    skipped: int
+    """Files that are no video and no DICOM image, and links."""
+    unreadable: tuple[str, ...]
+    """DICOM files whose header cannot be read, and files whose name is not text: they are not in the draft."""
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A media file: its path relative to the root, and whose it is. header_patient never leaves this module."""
+
+    path: Path
+    is_dicom: bool
+    header_patient: tuple[str, str] | None = None
+
+
+def from_folder(root: Path, out: Path) -> FolderReport:
+    """Draft the cohort table `out` (CSV: `patient_id, video, label, center`) from the files under `root`.
+
+    A video's patient is the first folder below the root, else the file's own name without its suffix. DICOM files are
+    grouped by the patient id of their headers and named P001, P002, ... in the order of their paths; where a header
+    has none, by folder as videos are. `label` and `center` are empty, for the user to fill.
+    Raises CohortError where the folder does not exist, holds no media, or `out` exists (it may have been filled in).
+    """
+    if not root.is_dir():
+        raise CohortError(f"{root}: no such folder; name the folder that holds the videos")
+    if out.exists():
+        raise CohortError(f"{out}: exists already and may have been filled in; name another file or remove it")
+    found: list[_Found] = []
+    unreadable: list[str] = []
+    skipped = 0
+    for path in _files(root):
+        if path.is_symlink() or not path.is_file():
+            skipped += 1
+        elif not _is_text(path):
+            unreadable.append(ascii(str(path.relative_to(root))))
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
+            found.append(_Found(path.relative_to(root), is_dicom=False))
+        elif not _is_dicom(path):
+            skipped += 1
+        else:
+            skipped += _add_dicom(root, path, found, unreadable)
+    if not found:
+        raise CohortError(f"{root}: holds no video and no DICOM image ({skipped} other files)")
+    patients = _patients(found)
+    _write(root, out, found, patients)
+    notes = _notes(out, found, unreadable)
+    return FolderReport(out, len(set(patients)), len(found), skipped, tuple(unreadable), notes)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Yield every file under the root in a fixed order, from one walk that follows no links."""
+    for folder, folders, names in os.walk(root, followlinks=False):
+        folders.sort()
+        for name in sorted(names):
+            yield Path(folder, name)
+
+
+def _is_text(path: Path) -> bool:
+    """Tell whether the path can be written in a UTF-8 table, on one line."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return str(path).isprintable()
+
+
+def _is_dicom(path: Path) -> bool:
+    """Tell whether a file says that it is DICOM: by its name, or by PS3.10's mark after the preamble (7.1)."""
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _add_dicom(root: Path, path: Path, found: list[_Found], unreadable: list[str]) -> int:
+    """Put a DICOM file among the found or the unreadable; return 1 where it holds no image (a report, a DICOMDIR)."""
+    relative = path.relative_to(root)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a header's quirks are the ingestion's to report
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)
+            has_image = "Rows" in header  # (0028,0010), in every image (PS3.3 C.7.6.3)
+            patient = str(header.get("PatientID", "") or "").strip()  # (0010,0020)
+            issuer = str(header.get("IssuerOfPatientID", "") or "").strip()  # (0010,0021)
+    except Exception:  # pydicom lets a malformed file raise nearly anything; its text may quote the header
+        unreadable.append(relative.as_posix())
+        return 0
+    if has_image:
+        found.append(_Found(relative, is_dicom=True, header_patient=(issuer, patient) if patient else None))
+    return 0 if has_image else 1
+
+
+def _patients(found: Sequence[_Found]) -> list[str]:
+    """Return each file's patient: its folder or name, or a running number for a patient of the DICOM headers."""
+    by_path = ["" if file.header_patient else _patient_of_path(file.path) for file in found]
+    people = list(dict.fromkeys(file.header_patient for file in found if file.header_patient))
+    width = max(3, len(str(len(people))))
+    taken = set(by_path)
+    numbers = (f"P{number:0{width}d}" for number in range(1, len(people) + len(taken) + 1))
+    number_of = dict(zip(people, (name for name in numbers if name not in taken), strict=False))
+    return [
+        number_of[file.header_patient] if file.header_patient else name
+        for file, name in zip(found, by_path, strict=True)
+    ]
+
+
+def _patient_of_path(relative: Path) -> str:
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def _write(root: Path, out: Path, found: Sequence[_Found], patients: Sequence[str]) -> None:
+    base = os.path.relpath(root, out.parent) if root.resolve().drive == out.resolve().drive else root.resolve()
+    videos = [Path(base, file.path).as_posix() for file in found]
+    with atomic_path(out) as temporary:
+        frame = pd.DataFrame({"patient_id": patients, "video": videos, "label": "", "center": ""})
+        frame.to_csv(temporary, index=False)
+
+
+def _notes(out: Path, found: Sequence[_Found], unreadable: Sequence[str]) -> tuple[str, ...]:
+    notes = [
+        f"fill column label in {out}: 1 = metastasis by pathology, 0 = none, the same for all rows of a patient",
+        "fill column center with the hospital, or leave it empty in every row",
+        "check patient_id: files of one patient must have the same one",
+        "folder and file names stand in the table as they are: rename those that name a person",
+    ]
+    if any(file.is_dicom and not file.header_patient for file in found):
+        notes.append("some DICOM files have no patient id: their patient is the folder or file name")
+    if unreadable:
+        notes.append(f"{len(unreadable)} files cannot be read and are not in the table, the first: {unreadable[0]}")
+    return tuple(notes)
