@@ -1,1 +1,70 @@
-"""."""
+"""Evaluation: from a predictions table to the numbers of a study; networks and sonographers through the same code.
+
+Names are loaded when they are first used, so that `import alnus.evaluation` costs nothing. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alnus.evaluation.delong import AucDifference as AucDifference
+    from alnus.evaluation.delong import Estimate as Estimate
+    from alnus.evaluation.delong import auc as auc
+    from alnus.evaluation.delong import compare_aucs as compare_aucs
+    from alnus.evaluation.delong import needed_correlation as needed_correlation
+    from alnus.evaluation.paired import McNemar as McNemar
+    from alnus.evaluation.paired import holm as holm
+    from alnus.evaluation.paired import mcnemar as mcnemar
+    from alnus.evaluation.proportions import MEASURES as MEASURES
+    from alnus.evaluation.proportions import Counts as Counts
+    from alnus.evaluation.proportions import Proportion as Proportion
+    from alnus.evaluation.proportions import accuracy as accuracy
+    from alnus.evaluation.proportions import confusion as confusion
+    from alnus.evaluation.proportions import npv as npv
+    from alnus.evaluation.proportions import ppv as ppv
+    from alnus.evaluation.proportions import proportion as proportion
+    from alnus.evaluation.proportions import sensitivity as sensitivity
+    from alnus.evaluation.proportions import specificity as specificity
+    from alnus.evaluation.results import compare as compare
+    from alnus.evaluation.results import evaluate as evaluate
+    from alnus.evaluation.results import evaluate_readers as evaluate_readers
+    from alnus.evaluation.results import results_schema as results_schema
+    from alnus.evaluation.roc import RocCurve as RocCurve
+    from alnus.evaluation.roc import roc_curve as roc_curve
+    from alnus.evaluation.roc import youden_threshold as youden_threshold
+    from alnus.evaluation.table import check_predictions as check_predictions
+    from alnus.evaluation.table import read_predictions as read_predictions
+    from alnus.evaluation.table import to_patients as to_patients
+    from alnus.evaluation.text import format_comparison as format_comparison
+    from alnus.evaluation.text import format_results as format_results
+    from alnus.evaluation.thresholds import apply_thresholds as apply_thresholds
+    from alnus.evaluation.thresholds import freeze_thresholds as freeze_thresholds
+
+_HOME = {
+    "delong": ("AucDifference", "Estimate", "auc", "compare_aucs", "needed_correlation"),
+    "paired": ("McNemar", "holm", "mcnemar"),
+    "proportions": (
+        "MEASURES", "Counts", "Proportion", "accuracy", "confusion", "npv", "ppv", "proportion", "sensitivity",
+        "specificity",
+    ),
+    "results": ("compare", "evaluate", "evaluate_readers", "results_schema"),
+    "roc": ("RocCurve", "roc_curve", "youden_threshold"),
+    "table": ("check_predictions", "read_predictions", "to_patients"),
+    "text": ("format_comparison", "format_results"),
+    "thresholds": ("apply_thresholds", "freeze_thresholds"),
+}  # fmt: skip
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds `name` and return it from there."""
+    if name not in _MODULE:
+        raise AttributeError(f"module 'alnus.evaluation' has no attribute '{name}'")
+    return getattr(import_module(f"alnus.evaluation.{_MODULE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted([*globals(), *_MODULE])

@@ -1,0 +1,75 @@
+"""What a source is (model, reader or ceiling) and how its scores became calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from alnus.errors import UsageError
+from alnus.evaluation.table import KINDS, to_patients
+from alnus.evaluation.thresholds import OWN_CALL, Threshold, call_patients, freeze_thresholds, only_calls
+
+YOUDEN = "Youden on validation"
+YOUDEN_FOLDS = "Youden on each fold's validation"
+OWN = "the source's own call"
+GIVEN = "frozen beforehand"
+CALLED = "as called in the table"
+
+
+def source_kinds(table: pd.DataFrame, kinds: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the kind of every source: from `kinds`, else the table's column `kind`, else by name, else "model".
+
+    By name: "ideal reader, ..." is a ceiling, as the phantom writes it. table: checked.
+    Raises UsageError for a kind that does not exist.
+    """
+    for source, kind in (kinds or {}).items():
+        if kind not in KINDS:
+            raise UsageError(f"kinds: '{kind}' of '{source}' is not {', '.join(KINDS)}")
+    found = {}
+    for source in sorted(table["source"].unique()):
+        named = table.loc[table["source"] == source, "kind"].iloc[0] if "kind" in table else ""
+        guessed = "ceiling" if source.startswith("ideal reader") else "model"
+        found[source] = (kinds or {}).get(source) or named or guessed
+    return found
+
+
+def called_patients(
+    table: pd.DataFrame, aggregation: Any, thresholds: Mapping[str, Threshold] | None
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    """Return the patients with their calls, and for each called source its threshold as results.json states it.
+
+    `thresholds` wins; then the calls that the table holds; then `freeze_thresholds`. Calls of the table that the
+    frozen threshold reproduces are reported with that threshold.
+    """
+    patients = to_patients(table, aggregation)
+    frozen = freeze_thresholds(table, aggregation=aggregation)
+    binary = {str(source): only_calls(rows) for source, rows in table.groupby("source")}
+    used: dict[str, Threshold] = dict(thresholds or {})
+    rules = {source: _stated(value, frozen.get(source), binary.get(source, False)) for source, value in used.items()}
+    for source in sorted(set(binary) - set(used)):
+        rows = patients[patients["source"] == source]
+        if rows["call"].notna().any() and not (source in frozen and _reproduces(rows, source, frozen[source])):
+            rules[source] = {"value": None, "rule": CALLED}
+        elif source in frozen:
+            used[source] = frozen[source]
+            rules[source] = _stated(frozen[source], frozen[source], binary[source])
+    return call_patients(patients, used), rules
+
+
+def _reproduces(patients: pd.DataFrame, source: str, threshold: Threshold) -> bool:
+    there = patients["call"].notna()
+    anew = call_patients(patients, {source: threshold})["call"]
+    return bool((anew[there] == patients.loc[there, "call"]).all())
+
+
+def _stated(threshold: Threshold, frozen: Threshold | None, binary: bool) -> dict[str, Any]:
+    """Return a threshold with its rule: what the table's validation patients confirm, else frozen beforehand."""
+    folds = isinstance(threshold, Mapping)
+    rule = (YOUDEN_FOLDS if folds else YOUDEN) if threshold == frozen else GIVEN
+    if binary and threshold == OWN_CALL:
+        rule = OWN
+    if isinstance(threshold, Mapping):
+        return {"value": None, "rule": rule, "folds": {str(fold): float(cut) for fold, cut in threshold.items()}}
+    return {"value": float(threshold), "rule": rule}

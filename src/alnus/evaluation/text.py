@@ -1,0 +1,119 @@
+"""Results as text for the terminal: aligned Markdown tables, percent with exact intervals, AUC to three decimals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+TITLES = {
+    "accuracy": "Accuracy",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+}
+SET_TITLES = {
+    "train": "Training set",
+    "val": "Validation set",
+    "test_a": "Testing set A",
+    "test_b": "Testing set B",
+    "folds": "Cross-validation, held-out patients of all folds",
+    "all": "All patients",
+}
+NONE = "-"
+
+
+def format_results(
+    results: Mapping[str, Any], *, measures: Sequence[str] = ("accuracy", "sensitivity", "specificity")
+) -> str:
+    """Return the tables of results.json: a table of sources and one of comparisons for each set.
+
+    measures: which proportions, of accuracy, sensitivity, specificity, ppv and npv; all five need 150 columns.
+    """
+    parts = []
+    if results["phantom"]:
+        parts.append("Simulated (phantom) patients: these numbers say nothing about the accuracy on lymph nodes.")
+    for name, part in results["sets"].items():
+        parts.append(f"{SET_TITLES.get(name, name)}: {part['patients']} patients, {part['positive']} with metastasis")
+        parts.append(_sources_table(part["sources"], results["confidence"], measures))
+        if part["comparisons"]:
+            parts.append(_comparisons_table(part["comparisons"]))
+        parts += _notes(part["sources"])
+    return "\n\n".join(parts) + "\n"
+
+
+def format_comparison(comparison: Mapping[str, Any]) -> str:
+    """Return what `compare` found: for each set both sources' statistics, then the paired tests."""
+    parts = []
+    for name, row in comparison["sets"].items():
+        parts.append(f"{SET_TITLES.get(name, name)}: {row['patients']} patients with an answer of both")
+        parts.append(_sources_table(row["sources"], comparison["confidence"], ("accuracy", *list(TITLES)[1:3])))
+        parts.append(_comparisons_table([row]))
+        parts += _notes(row["sources"])
+        if "reason" in row:
+            parts.append(f"Comparison: {row['reason']}")
+    return "\n\n".join(parts) + "\n"
+
+
+def format_auc(area: Mapping[str, Any] | None) -> str:
+    """Return an AUC as "0.914 (0.843-0.985)"."""
+    return NONE if area is None else f"{area['estimate']:.3f} ({area['low']:.3f}\u2013{area['high']:.3f})"
+
+
+def format_proportion(share: Mapping[str, Any] | None) -> str:
+    """Return a proportion as "76.2% (52.8-91.8)"."""
+    if share is None:
+        return NONE
+    return f"{100 * share['estimate']:.1f}% ({100 * share['low']:.1f}\u2013{100 * share['high']:.1f})"
+
+
+def format_p(p_value: float | None) -> str:
+    """Return a P value to three decimals, "<0.001" below that."""
+    if p_value is None:
+        return NONE
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _sources_table(sources: Mapping[str, Any], confidence: float, measures: Sequence[str]) -> str:
+    interval = f"({100 * confidence:g}% CI)"
+    header = ["Source", "Kind", f"AUC {interval}", *[f"{TITLES[measure]} {interval}" for measure in measures]]
+    rows = [
+        [name, source["kind"], format_auc(source["auc"]), *[format_proportion(source[measure]) for measure in measures]]
+        for name, source in sources.items()
+    ]
+    return _markdown(header, rows)
+
+
+def _comparisons_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    header = ["Comparison", "AUC difference (CI)", "P (DeLong)", "P (Holm)", "only a right / only b", "P (McNemar)"]
+    return _markdown(header, [_comparison_row(row) for row in comparisons])
+
+
+def _comparison_row(row: Mapping[str, Any]) -> list[str]:
+    area, calls = row["auc"] or {}, row["mcnemar"] or {}
+    return [
+        f"{row['a']} \u2212 {row['b']}",
+        format_auc(row["auc"]),
+        format_p(area.get("p_value")),
+        format_p(area.get("p_holm")),
+        f"{calls['b']} / {calls['c']}" if calls else NONE,
+        format_p(calls.get("p_value")),
+    ]
+
+
+def _notes(sources: Mapping[str, Any]) -> list[str]:
+    """Return one paragraph with what is missing or must not be misread, or nothing."""
+    lines = [f"{name}: {source['reason']}" for name, source in sources.items() if "reason" in source]
+    flat = [name for name, source in sources.items() if source["auc"] and "note" in source["auc"]]
+    lines += [f"{name}: AUC: {sources[name]['auc']['note']}" for name in flat]
+    return ["\n".join(lines)] if lines else []
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table whose columns are aligned for the eye."""
+    widths = [max(len(line[column]) for line in [header, *rows]) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+
+    return "\n".join([line(header), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
