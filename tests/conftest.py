@@ -1,13 +1,25 @@
-"""What every room's tests share: where the sample data are, and single-threaded determinism."""
+"""What every room's tests share: where the sample data are, a small cohort, and one finished study of it."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests/cohorts.py
+
+TINY = (  # settings that make a study a matter of seconds; given to commands as --set
+    "training.epochs=2",
+    "training.batch_size=4",
+    "clip.resize_px=32",
+    "clip.side_px=32",
+    "workers=1",
+    "explanation.cases=1",
+    "networks.tin.width=16",
+)
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +29,31 @@ def sample_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"sample data are not here: {folder} (set ALNUS_SAMPLE_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cohort of 24 patients in three centres, one AVI and one reader's call each. Do not write into its folder."""
+    from cohorts import write_cohort
+
+    return write_cohort(tmp_path_factory.mktemp("cohort"))
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> list[str]:
+    """Arguments that make a study of the small cohort a matter of seconds."""
+    return [part for setting in TINY for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="session")
+def finished_study(small_cohort: Path, tiny_settings: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of a study of the small cohort with TIN and the image network. Do not write into it."""
+    from typer.testing import CliRunner
+
+    from alnus.cli import app
+
+    out = tmp_path_factory.mktemp("study") / "run"
+    arguments = ["study", str(small_cohort), "--preset", "small", "--models", "tin,image", "--out", str(out)]
+    result = CliRunner().invoke(app, [*arguments, *tiny_settings], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return out

@@ -1,0 +1,158 @@
+"""The command line: quick to answer; one line and the right exit status for each thing that a user can get wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from alnus import cli
+
+
+def alnus(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does, in a process of its own."""
+    command = [sys.executable, "-m", "alnus.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=120)
+
+
+def changed(table: Path, folder: Path, change) -> Path:
+    """A copy of a cohort table, its videos' paths made absolute, after `change` was done to its rows."""
+    rows = pd.read_csv(table, dtype=str)
+    rows["video"] = [str(table.parent / video) for video in rows["video"]]
+    change(rows)
+    copy = folder / "cohort.csv"
+    rows.to_csv(copy, index=False)
+    return copy
+
+
+def test_help_answers_in_under_0_4_s():
+    def seconds() -> float:
+        begin = time.perf_counter()
+        assert alnus("--help").returncode == 0
+        return time.perf_counter() - begin
+
+    assert min(seconds() for _ in range(5)) < 0.4
+
+
+def test_help_imports_no_torch_and_no_pandas():
+    code = "import sys, alnus.cli; sys.exit(any(name in sys.modules for name in ('torch', 'lightning', 'pandas')))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "phantom", "ingest", "check", "study", "train", "predict", "explain", "evaluate", "compare", "models"],
+)
+def test_each_command_explains_itself_with_an_example(command):
+    result = CliRunner().invoke(cli.app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: alnus {command}" in result.output
+
+
+def set_label_to_two(rows):
+    rows.loc[3, "label"] = "2"
+
+
+def put_one_patient_into_two_splits(rows):
+    rows["split"] = ["train", "val", "test_a"] * (len(rows) // 3)
+    rows.loc[1, "patient_id"] = rows.loc[0, "patient_id"]
+    rows.loc[1, "label"] = rows.loc[0, "label"]
+    rows.loc[1, "reader_a"] = rows.loc[0, "reader_a"]
+
+
+def give_everyone_the_same_label(rows):
+    rows["label"] = "1"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_label_to_two, r"row 4.*label.*2"),
+        (put_one_patient_into_two_splits, r"P000.*split"),
+        (give_everyone_the_same_label, r"(?i)class|label"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_one_line_and_status_4(change, message, small_cohort, tmp_path):
+    table = changed(small_cohort, tmp_path, change)
+    done = alnus("study", table, "--preset", "small", "--out", tmp_path / "run")
+    assert done.returncode == 4, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("alnus: error:")
+    assert __import__("re").search(message, line), line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--set", "training.epoch=3"], 3, "unknown key"),
+        (["--models", "tin,vgg"], 3, "'vgg' is not one of"),
+        (["--set", "training"], 3, "write KEY=VALUE"),
+        (["--preset", "huge"], 3, "'huge' is not one of"),
+        (["--nonsense"], 2, "No such option"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_status(arguments, status, message, small_cohort, tmp_path):
+    done = alnus("study", small_cohort, "--out", tmp_path / "run", *arguments)
+    assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_table_without_an_output_directory_is_a_usage_error(small_cohort):
+    done = alnus("study", small_cohort)
+    assert done.returncode == 2
+    assert "--out" in done.stderr
+
+
+def test_a_missing_cohort_is_named(tmp_path):
+    done = alnus("study", tmp_path / "none.csv", "--out", tmp_path / "run")
+    assert done.returncode == 4
+    assert "none.csv" in done.stderr
+
+
+def test_a_foreign_directory_is_not_written_into(small_cohort, tmp_path):
+    (tmp_path / "thesis.doc").write_text("precious")
+    done = alnus("study", small_cohort, "--preset", "small", "--out", tmp_path)
+    assert done.returncode == 3
+    assert "holds no earlier run" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
+
+
+@pytest.mark.parametrize("name", ["text.dcm", "absent.mp4", "cut.avi"])
+def test_a_file_that_is_no_video_is_named_with_status_5(name, small_cohort, finished_study, tmp_path):
+    whole = (small_cohort.parent / "videos" / "P000.avi").read_bytes()
+    contents = {"text.dcm": b"Dear colleague,\n" * 40, "cut.avi": whole[: len(whole) // 2]}
+    path = tmp_path / name
+    if name in contents:
+        path.write_bytes(contents[name])
+    done = alnus("predict", finished_study / "models" / "image", path)
+    assert done.returncode == 5, done.stderr
+    assert name in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_model_is_named_with_status_6(tmp_path):
+    done = alnus("predict", tmp_path, tmp_path / "clip.mp4")
+    assert done.returncode == 6
+    assert "neither a model's directory" in done.stderr
+
+
+def test_check_names_missing_videos(small_cohort, tmp_path):
+    def lose(rows):
+        rows.loc[5, "video"] = "gone.avi"
+
+    done = alnus("check", changed(small_cohort, tmp_path, lose))
+    assert done.returncode == 4
+    assert "1 of 24 videos are not there: gone.avi" in done.stderr
+
+
+def test_json_output_is_json(finished_study):
+    result = CliRunner().invoke(cli.app, ["evaluate", str(finished_study / "predictions.csv"), "--json"])
+    assert "tin" in json.loads(result.stdout)["sets"]["test_a"]["sources"]
