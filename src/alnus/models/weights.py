@@ -69,7 +69,7 @@ def _matched(
 ) -> tuple[LoadReport, State]:
     own = model.state_dict()
     replaced = tuple(key for key in HEAD if replace and key in own)
-    taken = {key: value for key, value in state.items() if key in own and key not in replaced}
+    taken = {key: state[key] for key in own if key in state and key not in replaced}
     strange = [key for key in state if key not in own and key not in replaced]
     missing = [key for key in own if key not in taken and key not in replaced]
     by_design = [key for key in missing if _may_be_missing(key, dialect)]
@@ -83,7 +83,7 @@ def _matched(
         folded=folded,
         replaced=replaced,
         missing=tuple(by_design),
-        left=tuple(key for key in state if key in replaced),
+        left=tuple(key for key in replaced if key in state),
     )
     return report, taken
 
