@@ -1,0 +1,84 @@
+"""The cohort flow as a diagram: boxes from top to bottom, what was excluded at the side, partitions below."""
+
+from __future__ import annotations
+
+import textwrap
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from alnus.report.flow import Flow
+from alnus.report.style import INK, MUTED, PAPER, SERIES, new_figure
+
+WIDTH_IN, BOX_IN, GAP_IN, LEAF_IN, LEAF_GAP_IN = 5.4, 0.56, 0.34, 0.5, 0.1
+TRUNK_IN, INDENT_IN, BUS_IN = 2.95, 0.5, 0.22
+
+
+def flow_figure(flow: Flow) -> Figure:
+    """Draw the flow, one inch of axes to one inch of paper, so that text never outgrows its box."""
+    trunk = len(flow.trunk)
+    side_gap = 0.3 if flow.excluded and trunk > 1 else 0.0
+    height = trunk * (BOX_IN + GAP_IN) + side_gap + len(flow.leaves) * (LEAF_IN + LEAF_GAP_IN) + 0.1
+    figure = new_figure(WIDTH_IN, height)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, WIDTH_IN), ylim=(0, height))
+    axes.axis("off")
+    top = height - 0.05
+    for index, stage in enumerate(flow.trunk):
+        _box(axes, 0.05, top, TRUNK_IN, BOX_IN, stage.label, stage.text)
+        bottom = top - BOX_IN
+        gap = GAP_IN + (side_gap if index == 0 else 0)
+        if index + 1 < trunk:
+            _arrow(axes, (0.05 + TRUNK_IN / 2, bottom), (0.05 + TRUNK_IN / 2, bottom - gap))
+            if index == 0 and flow.excluded:
+                _excluded(axes, flow, bottom - gap / 2)
+        top = bottom - gap
+    _leaves(axes, flow, top + GAP_IN, top)
+    return figure
+
+
+def _excluded(axes: Axes, flow: Flow, middle: float) -> None:
+    """Draw what left the study, beside the arrow that it left from."""
+    x = 0.05 + TRUNK_IN / 2
+    left = TRUNK_IN - 0.55
+    height = 0.22 + 0.2 * 2 * len(flow.excluded)
+    _arrow(axes, (x, middle), (left, middle))
+    lines = [text for stage in flow.excluded for text in (stage.label, stage.text)]
+    patch = (left, middle - height / 2)
+    axes.add_patch(_patch(patch, WIDTH_IN - left - 0.05, height, MUTED))
+    for index, line in enumerate(lines):
+        y = middle + height / 2 - 0.21 - 0.2 * index
+        axes.text(left + 0.12, y, _short(line, 40), va="center", fontsize=9, color=MUTED if index % 2 else INK)
+
+
+def _leaves(axes: Axes, flow: Flow, start: float, top: float) -> None:
+    bus = 0.05 + BUS_IN
+    for index, leaf in enumerate(flow.leaves):
+        y = top - index * (LEAF_IN + LEAF_GAP_IN)
+        middle = y - LEAF_IN / 2
+        axes.plot([bus, bus], [start, middle], color=MUTED, linewidth=1)
+        _arrow(axes, (bus, middle), (INDENT_IN, middle))
+        _box(axes, INDENT_IN, y, WIDTH_IN - INDENT_IN - 0.05, LEAF_IN, leaf.label, leaf.text, edge=SERIES[0])
+
+
+def _box(
+    axes: Axes, x: float, top: float, width: float, height: float, label: str, text: str, *, edge: str = INK
+) -> None:
+    axes.add_patch(_patch((x, top - height), width, height, edge))
+    axes.text(x + 0.12, top - height / 2 + 0.11, _short(label, int(width / 0.078)), va="center", fontsize=9.5, weight="bold")
+    axes.text(x + 0.12, top - height / 2 - 0.11, _short(text, int(width / 0.072)), va="center", fontsize=9.5)
+
+
+def _patch(corner: tuple[float, float], width: float, height: float, edge: str) -> FancyBboxPatch:
+    style = "round,pad=0,rounding_size=0.05"
+    return FancyBboxPatch(corner, width, height, boxstyle=style, facecolor=PAPER, edgecolor=edge, linewidth=1, zorder=2)
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    look = {"arrowstyle": "-|>", "color": MUTED, "linewidth": 1, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", xy=end, xytext=start, arrowprops=look)
+
+
+def _short(text: str, width: int) -> str:
+    return textwrap.shorten(text, width=max(width, 8), placeholder=" …") if len(text) > width else text

@@ -1,0 +1,154 @@
+"""The tables of the run: the cohort (Table 1), the networks, the inputs that were excluded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from alnus.report.document import Cell, Column, Row, Table
+from alnus.report.run_files import ModelFiles, RunFiles
+from alnus.report.set_tables import threshold_text
+from alnus.report.wording import ABSENT, number, set_title, source_title
+
+ARCHITECTURES = {
+    "tin": "Temporal interlacing on ResNet-{depth}",
+    "r2plus1d": "R(2+1)D-{depth}",
+    "resnet3d": "ResNet-3D-{depth}",
+    "image": "ResNet-{depth} on one image",
+}
+SAMPLING = {"segments": "1 of each of {frames} segments", "dense": "every {nth} frame", "keyframe": "the keyframe"}
+MOST_EXCLUDED = 200
+
+
+def cohort_table(files: RunFiles) -> Table | None:
+    """Return Table 1 as cohort.json has it, or None where it is absent."""
+    stored = files.cohort.get("table1")
+    if not isinstance(stored, Mapping) or not stored.get("rows"):
+        return None
+    labels = [_header(str(label)) for label in stored["columns"]]
+    texts = [[str(value) for value in row] for row in stored["rows"]]
+    first_number = _first_number_column(labels, texts)
+    columns = tuple(
+        Column(label, "left" if k < first_number else "right", 1.5 if k == 0 else 1.0) for k, label in enumerate(labels)
+    )
+    rows = tuple(Row(tuple(Cell(_tidy(text)) for text in row)) for row in texts)
+    return Table("cohort", "The cohort by partition.", columns, rows)
+
+
+def _header(label: str) -> str:
+    """Write a partition's name; leave out the placeholder names that pandas gives."""
+    return "" if label.startswith("Unnamed") else set_title(label)
+
+
+def _first_number_column(labels: Sequence[str], texts: Sequence[Sequence[str]]) -> int:
+    """Return the index of the first column after the names: the first that holds digits in most of its cells."""
+    for index in range(1, len(labels)):
+        filled = [row[index] for row in texts if row[index].strip()]
+        if filled and sum(any(sign.isdigit() for sign in text) for text in filled) > len(filled) / 2:
+            return index
+    return 1
+
+
+def _tidy(text: str) -> str:
+    return "" if text.lower() in ("nan", "none", "<na>") else text
+
+
+def networks_table(files: RunFiles) -> Table | None:
+    """Return one row a network; with folds, its folds' ranges. None where no model card is there."""
+    if not files.models:
+        return None
+    by_source: dict[str, list[ModelFiles]] = {}
+    for model in files.models:
+        by_source.setdefault(model.source, []).append(model)
+    rows = tuple(_network_row(files, source, models) for source, models in _configured_order(files, by_source))
+    columns = (
+        Column("Network", share=1.0),
+        Column("Architecture", share=1.5),
+        Column("Input", share=1.5),
+        Column("Start", share=0.9),
+        Column("Parameters", "right", 1.05),
+        Column("Epochs (kept)", "right", 0.85),
+        Column("Validation AUC", "right", 1.0),
+        Column("Threshold", "right", 0.95),
+    )
+    notes = [
+        "Kept: the epoch with the highest validation AUC, whose weights are used. Threshold: on the probability of "
+        f"metastasis, {_rules(files)}, frozen before the test sets were opened."
+    ]
+    if any(len(models) > 1 for models in by_source.values()):
+        notes.append("With cross-validation a network is trained once a fold: lowest to highest value over the folds.")
+    return Table("networks", "The networks as trained.", columns, rows, tuple(notes))
+
+
+def _configured_order(files: RunFiles, by_source: Mapping[str, list[ModelFiles]]) -> list[tuple[str, list[ModelFiles]]]:
+    order = [str(name) for name in files.config.get("models") or ()]
+    return sorted(by_source.items(), key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0]))
+
+
+def _rules(files: RunFiles) -> str:
+    rules = {str(entry.get("rule", "")) for entry in (files.results.get("thresholds") or {}).values()} - {""}
+    return "by " + ", ".join(sorted(rules)) if rules else "chosen on validation"
+
+
+def _network_row(files: RunFiles, source: str, models: Sequence[ModelFiles]) -> Row:
+    card = models[0].card
+    network: Mapping[str, Any] = card.get("network") or {}
+    frozen = (files.results.get("thresholds") or {}).get(source) or {}
+    epochs = [None if model.metrics is None else len(model.metrics) for model in models]
+    thresholds = [model.card.get("threshold") for model in models] if len(models) > 1 else [frozen.get("value")]
+    return Row(
+        (
+            Cell(source_title(source)),
+            Cell(*_architecture(str(card.get("name", source)), network)),
+            Cell(*_input(network.get("clip") or {})),
+            Cell(_start(network)),
+            Cell(f"{card['parameters']:,}" if card.get("parameters") else ABSENT),
+            Cell(_range(epochs, 0), f"({_range([model.card.get('epoch') for model in models], 0)})"),
+            Cell(_range([model.card.get("validation_auc") for model in models], 3)),
+            Cell(threshold_text(thresholds[0]) if len(thresholds) == 1 else _range(thresholds, 3)),
+        )
+    )
+
+
+def _architecture(name: str, network: Mapping[str, Any]) -> tuple[str, str]:
+    pattern = ARCHITECTURES.get(name, name)
+    width = network.get("width")
+    main = pattern.replace("{depth}", str(network.get("depth", "?")))
+    return main, "" if width in (None, 64) else f"first stage {width} channels wide (published: 64)"
+
+
+def _input(clip: Mapping[str, Any]) -> tuple[str, str]:
+    if not clip:
+        return ABSENT, ""
+    side, frames, stride = clip.get("side_px", "?"), clip.get("frames", "?"), int(clip.get("stride", 1))
+    nth = {1: "1st", 2: "2nd", 3: "3rd"}.get(stride, f"{stride}th")
+    pattern = SAMPLING.get(str(clip.get("sampling")), "")
+    sampling = "neighbouring frames" if pattern.startswith("every") and stride == 1 else pattern
+    colour = "grey" if clip.get("channels") == 1 else "RGB"
+    return f"{frames} × {side} × {side} px, {colour}", sampling.format(frames=frames, nth=nth)
+
+
+def _start(network: Mapping[str, Any]) -> str:
+    weights = network.get("weights")
+    return PurePath(str(weights)).name if weights else "random"
+
+
+def _range(values: Sequence[Any], digits: int) -> str:
+    known = [float(value) for value in values if value is not None]
+    if not known:
+        return ABSENT
+    low, high = number(min(known), digits), number(max(known), digits)
+    return low if low == high else f"{low}–{high}"
+
+
+def excluded_table(files: RunFiles) -> Table | None:
+    """Return the inputs that could not be used, with the reason, or None where nothing was excluded."""
+    excluded = files.excluded
+    if excluded is None or excluded.empty:
+        return None
+    shown = excluded.head(MOST_EXCLUDED)
+    rows = tuple(Row((Cell(r.patient_id), Cell(r.video), Cell(r.reason))) for r in shown.itertuples())
+    notes = () if len(shown) == len(excluded) else (f"The first {len(shown)} of {len(excluded)}; all: excluded.csv.",)
+    columns = (Column("Patient", share=0.8), Column("Video", share=1.3), Column("Reason", share=2.4))
+    return Table("excluded", "Inputs that were excluded.", columns, rows, notes)

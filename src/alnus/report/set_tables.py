@@ -1,0 +1,174 @@
+"""The tables of a test set: measures with intervals, confusion matrices, paired tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alnus.report.document import Cell, Column, Matrices, Matrix, Row, Table
+from alnus.report.wording import (
+    ABSENT,
+    KINDS,
+    UNDERPOWERED_WIDTH,
+    auc_cell,
+    difference,
+    has_estimate,
+    is_number,
+    is_underpowered,
+    number,
+    p_value,
+    proportion_cell,
+    set_title,
+    share,
+    source_title,
+)
+
+PROPORTIONS = {
+    "accuracy": "Accuracy",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+}
+Sources = Mapping[str, Mapping[str, Any]]
+
+
+def ordered(sources: Sources) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return networks, then readers, then ceilings, each in the order of results.json."""
+    kinds = list(KINDS)
+    rank = {name: kinds.index(kind_of(source)) for name, source in sources.items()}
+    return sorted(sources.items(), key=lambda item: rank[item[0]])
+
+
+def kind_of(source: Mapping[str, Any]) -> str:
+    """Return model, reader or ceiling; a source that does not say is a model."""
+    kind = str(source.get("kind", "model"))
+    return kind if kind in KINDS else "model"
+
+
+def title_of(name: str, sources: Sources) -> str:
+    """Return a source's written name."""
+    return source_title(name, kind_of(sources.get(name, {})))
+
+
+def measures_table(name: str, body: Mapping[str, Any], confidence: float) -> Table:
+    """Return every source's measures on one test set, a heading above each kind of source."""
+    sources: Sources = body["sources"]
+    rows: list[Row] = []
+    kinds = {kind_of(source) for source in sources.values()}
+    last = None
+    for source_name, source in ordered(sources):
+        kind = kind_of(source)
+        if kind != last and len(kinds) > 1:
+            rows.append(Row((Cell(KINDS[kind]),), heading=True))
+        last = kind
+        rows.append(_measures_row(source_name, source))
+    caption = (
+        f"{set_title(name)}: {body['patients']} patients, {body['positive']} with and {body['negative']} without "
+        f"metastasis. Estimate, (numerator/denominator; {share(confidence)} confidence interval)."
+    )
+    columns = (
+        Column("Source", share=1.15),
+        Column(f"AUC ({share(confidence)} CI)", "right", 1.0),
+        *(Column(label, "right", 1.12) for label in PROPORTIONS.values()),
+    )
+    return Table(f"results_{name}", caption, columns, tuple(rows), tuple(_measures_notes(sources, confidence)))
+
+
+def _measures_row(name: str, source: Mapping[str, Any]) -> Row:
+    title = source_title(name, kind_of(source))
+    return Row((Cell(title), auc_cell(source.get("auc")), *(proportion_cell(source.get(key)) for key in PROPORTIONS)))
+
+
+def _measures_notes(sources: Sources, confidence: float) -> list[str]:
+    """Return what a reader of the table must know: methods, marks, and the reason of each absent number."""
+    notes = [
+        f"AUC: DeLong's interval. Proportions: Clopper and Pearson's exact interval. All intervals are {share(confidence)}."
+    ]
+    if any(is_underpowered(source.get("auc") or {}) for source in sources.values()):
+        notes.append(
+            f"“underpowered”: the interval of the AUC is wider than {UNDERPOWERED_WIDTH:g}; "
+            "the set holds too few patients for a firm statement about this source."
+        )
+    reasons: dict[str, list[str]] = {}
+    for name, source in ordered(sources):
+        if not has_estimate(source.get("auc")):
+            reasons.setdefault(absence(source), []).append(title_of(name, sources))
+    notes += [f"AUC not defined for {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    if any(not has_estimate(source.get(key)) for source in sources.values() for key in PROPORTIONS):
+        notes.append(f"{ABSENT}: nobody to count (0/0), or no call was made.")
+    return notes
+
+
+def absence(source: Mapping[str, Any]) -> str:
+    """Return why a source has no AUC, as a sentence."""
+    auc = source.get("auc")
+    stated = auc.get("reason") if isinstance(auc, Mapping) else None
+    if stated := stated or source.get("auc_reason") or source.get("reason"):
+        return f"{str(stated).rstrip('.')}."
+    counts = source.get("counts") or {}
+    positive = counts.get("tp", 0) + counts.get("fn", 0)
+    negative = counts.get("fp", 0) + counts.get("tn", 0)
+    if counts and not (positive and negative):
+        return f"the set holds one class only ({positive} with, {negative} without metastasis)."
+    return "results.json states none."
+
+
+def confusion(name: str, body: Mapping[str, Any]) -> Matrices:
+    """Return the 2x2 counts of every network and reader on a test set."""
+    sources: Sources = body["sources"]
+    items = [
+        Matrix(title_of(key, sources), *(int(source["counts"][cell]) for cell in ("tp", "fn", "fp", "tn")))
+        for key, source in ordered(sources)
+        if kind_of(source) != "ceiling" and source.get("counts")
+    ]
+    caption = f"{set_title(name)}: patients by pathology (rows) and call (columns) at the frozen threshold."
+    return Matrices(caption, tuple(items))
+
+
+def comparisons_table(name: str, body: Mapping[str, Any], confidence: float) -> Table | None:
+    """Return the paired tests of a test set, or None where there are none."""
+    comparisons: Sequence[Mapping[str, Any]] = body.get("comparisons") or ()
+    if not comparisons:
+        return None
+    sources: Sources = body["sources"]
+    rows = tuple(_comparison_row(item, sources) for item in comparisons)
+    columns = (
+        Column("Comparison", share=1.6),
+        Column(f"Difference of AUC ({share(confidence)} CI)", "right", 1.5),
+        Column("P (DeLong)", "right", 0.8),
+        Column("P, Holm", "right", 0.8),
+        Column("Only first / only second correct", "right", 1.15),
+        Column("P (McNemar)", "right", 0.85),
+        Column("P, Holm", "right", 0.8),
+    )
+    notes = [
+        "Difference: first source minus second, on the same patients. Holm: corrected for the number of declared "
+        f"comparisons, here {sum(bool(item.get('declared', True)) for item in comparisons)}.",
+    ]
+    if any(not item.get("declared", True) for item in comparisons):
+        notes.append("Comparisons marked “not declared” were not planned and are not corrected: exploratory.")
+    caption = f"{set_title(name)}: paired tests between sources."
+    return Table(f"comparisons_{name}", caption, columns, rows, tuple(notes))
+
+
+def _comparison_row(item: Mapping[str, Any], sources: Sources) -> Row:
+    auc, mcnemar = item.get("auc") or {}, item.get("mcnemar") or {}
+    pair = f"{title_of(item['a'], sources)} vs {title_of(item['b'], sources)}"
+    discordant = f"{mcnemar['b']} / {mcnemar['c']}" if {"b", "c"} <= set(mcnemar) else ABSENT
+    return Row(
+        (
+            Cell(pair, note="" if item.get("declared", True) else "not declared"),
+            difference(auc),
+            Cell(p_value(auc.get("p_value"))),
+            Cell(p_value(auc.get("p_holm"))),
+            Cell(discordant),
+            Cell(p_value(mcnemar.get("p_value"))),
+            Cell(p_value(mcnemar.get("p_holm"))),
+        )
+    )
+
+
+def threshold_text(value: object) -> str:
+    """Return a threshold with three digits, or a dash."""
+    return number(value) if isinstance(value, int | float) and is_number(value) else ABSENT

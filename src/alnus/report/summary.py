@@ -1,0 +1,150 @@
+"""The summary: sentences made from the numbers, claiming no more than they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from alnus.report.document import Text
+from alnus.report.run_files import RunFiles
+from alnus.report.set_tables import PROPORTIONS, Sources, absence, kind_of, ordered, title_of
+from alnus.report.wording import (
+    count,
+    difference,
+    has_estimate,
+    interval,
+    is_number,
+    is_underpowered,
+    number,
+    p_phrase,
+    proportion_cell,
+    set_title,
+    share,
+    spoken,
+)
+
+
+def summary(files: RunFiles) -> tuple[Text, ...]:
+    """Return one paragraph a test set."""
+    lead = lead_network(files)
+    return tuple(_set_summary(files, name, body, lead) for name, body in files.sets().items())
+
+
+def lead_network(files: RunFiles) -> str | None:
+    """Return the network with the highest validation AUC: chosen without the test sets. None where no card says."""
+    best: dict[str, list[float]] = {}
+    for model in files.models:
+        if is_number(model.card.get("validation_auc")):
+            best.setdefault(model.source, []).append(float(model.card["validation_auc"]))
+    means = {source: sum(values) / len(values) for source, values in best.items()}
+    return max(means, key=lambda source: means[source]) if means else None
+
+
+def _set_summary(files: RunFiles, name: str, body: Mapping[str, Any], lead: str | None) -> Text:
+    sources: Sources = body["sources"]
+    models = {key: source for key, source in sources.items() if kind_of(source) == "model"}
+    parts = [f"{count(body['patients'], 'patient')}, {body['positive']} with and {body['negative']} without metastasis."]
+    if name == "val":
+        parts.append("The thresholds were chosen on these very patients, so these numbers are optimistic.")
+    chosen = lead if lead in models else _highest(models)
+    if chosen:
+        why = "the network with the highest validation AUC" if chosen == lead else "the network with the highest AUC here"
+        only = len(models) == 1
+        parts += _network_sentences(models[chosen], title_of(chosen, models), "" if only else why, files.confidence)
+        parts += _rival_sentences(models, chosen)
+        parts += _comparison_sentences(body, chosen, files.confidence)
+    parts += _ceiling_sentences(sources)
+    parts += _reader_sentences(sources)
+    return Text(" ".join(parts), heading=set_title(name), tone="lead")
+
+
+def _highest(models: Sources) -> str | None:
+    known = {name: source["auc"]["estimate"] for name, source in models.items() if has_estimate(source.get("auc"))}
+    return max(known, key=lambda name: known[name]) if known else next(iter(models), None)
+
+
+def _network_sentences(source: Mapping[str, Any], title: str, why: str, confidence: float) -> list[str]:
+    subject = f"{title}, {why}," if why else title
+    auc = source.get("auc")
+    if has_estimate(auc):
+        sentences = [f"{subject} reached an AUC of {number(auc['estimate'])} ({share(confidence)} CI {interval(auc)})."]
+    else:
+        sentences = [f"The AUC of {title} is not defined: {absence(source)}"]
+    measured = [
+        f"{label.lower()} {proportion_cell(source.get(key)).text}"
+        for key, label in list(PROPORTIONS.items())[:3]
+        if has_estimate(source.get(key))
+    ]
+    if measured:
+        sentences.append(f"At its threshold, frozen on validation: {spoken(measured)}.")
+    if has_estimate(auc) and is_underpowered(auc):
+        width = auc["high"] - auc["low"]
+        sentences.append(
+            f"The interval of this AUC is {number(width, 2)} wide: the set is underpowered, and much better or much "
+            "worse networks are compatible with it."
+        )
+    if has_estimate(auc) and auc["low"] <= 0.5:
+        sentences.append("The interval includes 0.5: that the network does better than chance is not shown.")
+    return sentences
+
+
+def _rival_sentences(models: Sources, chosen: str) -> list[str]:
+    highest = _highest(models)
+    if highest in (None, chosen) or not has_estimate(models[str(highest)].get("auc")):
+        return []
+    best = models[str(highest)]
+    return [
+        f"On this set {title_of(str(highest), models)} had the highest AUC, {number(best['auc']['estimate'])} "
+        f"({interval(best['auc'])}); picked for being the highest, it is likely to be flattered."
+    ]
+
+
+def _comparison_sentences(body: Mapping[str, Any], chosen: str, confidence: float) -> list[str]:
+    sentences = []
+    for item in body.get("comparisons") or ():
+        auc = item.get("auc") or {}
+        if chosen not in (item["a"], item["b"]) or not item.get("declared", True) or not has_estimate(auc):
+            continue
+        sources: Sources = body["sources"]
+        pair = f"{title_of(item['a'], sources)} less {title_of(item['b'], sources).lower()}"
+        if item["b"] != "image":
+            pair = f"{title_of(item['a'], sources)} less {title_of(item['b'], sources)}"
+        adjusted = auc.get("p_holm") if is_number(auc.get("p_holm")) else auc.get("p_value")
+        sentences.append(
+            f"{pair}: difference of AUC {difference(auc).text}, {p_phrase(auc.get('p_value'))}"
+            f"{_holm(auc)}: {_verdict(adjusted, confidence)}."
+        )
+    return sentences
+
+
+def _holm(auc: Mapping[str, Any]) -> str:
+    return f", {p_phrase(auc['p_holm'])} after Holm's correction" if is_number(auc.get("p_holm")) else ""
+
+
+def _verdict(p: object, confidence: float) -> str:
+    if not isinstance(p, int | float) or not is_number(p):
+        return "no test could be made"
+    alpha = 1 - confidence
+    return f"a difference is shown at the {100 * alpha:.3g}% level" if p < alpha else "a difference is not shown"
+
+
+def _ceiling_sentences(sources: Sources) -> list[str]:
+    known = [
+        f"{number(source['auc']['estimate'])} for the {name}"
+        for name, source in ordered(sources)
+        if kind_of(source) == "ceiling" and has_estimate(source.get("auc"))
+    ]
+    if not known:
+        return []
+    return [f"The simulation's truth allows at best, in expectation, about these AUCs on this set: {spoken(known)}."]
+
+
+def _reader_sentences(sources: Sources) -> list[str]:
+    readers = [source for source in sources.values() if kind_of(source) == "reader"]
+    ranges = []
+    for key in ("sensitivity", "specificity"):
+        values = [100 * source[key]["estimate"] for source in readers if has_estimate(source.get(key))]
+        if values:
+            low, high = number(min(values), 1), number(max(values), 1)
+            ranges.append(f"{key} {low}%" if low == high else f"{key} {low}–{high}%")
+    return [f"{count(len(readers), 'reader').capitalize()}: {spoken(ranges)}."] if ranges else []
