@@ -6,29 +6,58 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alnus.models.registry import NAMES, NetworkFacts, facts
 
-_LAZY = {
-    "build": "alnus.models.architectures",
-    "build_from_config": "alnus.models.architectures",
-    "FrameResNet": "alnus.models.frame_resnet",
-    "VideoResNet": "alnus.models.video_resnet",
-    "load_weights": "alnus.models.weights",
-    "LoadReport": "alnus.models.weights",
-    "ModelCard": "alnus.models.directory",
-    "save_model": "alnus.models.directory",
-    "load_model": "alnus.models.directory",
-    "write_card": "alnus.models.directory",
-    "describe": "alnus.models.catalogue",
-    "Description": "alnus.models.catalogue",
+if TYPE_CHECKING:
+    from alnus.models.architectures import Network, build, build_from_config
+    from alnus.models.catalogue import Description, describe
+    from alnus.models.directory import ModelCard, load_model, read_card, save_model, write_card
+    from alnus.models.frame_resnet import FrameResNet
+    from alnus.models.video_resnet import VideoResNet
+    from alnus.models.weights import LoadReport, load_weights
+
+_HOMES = {
+    "Network": "architectures",
+    "build": "architectures",
+    "build_from_config": "architectures",
+    "Description": "catalogue",
+    "describe": "catalogue",
+    "ModelCard": "directory",
+    "load_model": "directory",
+    "read_card": "directory",
+    "save_model": "directory",
+    "write_card": "directory",
+    "FrameResNet": "frame_resnet",
+    "VideoResNet": "video_resnet",
+    "LoadReport": "weights",
+    "load_weights": "weights",
 }
 
-__all__ = ["NAMES", "NetworkFacts", "facts", *_LAZY]
+__all__ = [
+    "NAMES",
+    "Description",
+    "FrameResNet",
+    "LoadReport",
+    "ModelCard",
+    "Network",
+    "NetworkFacts",
+    "VideoResNet",
+    "build",
+    "build_from_config",
+    "describe",
+    "facts",
+    "load_model",
+    "load_weights",
+    "read_card",
+    "save_model",
+    "write_card",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'alnus.models' has no attribute '{name}'")
+    """Import a public name from its module when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
