@@ -70,7 +70,7 @@ class ClipDataset(Dataset[tuple[Tensor, int, int]]):
 class EvaluationClips(Dataset[tuple[Tensor, int]]):
     """The clips that stand for whole cines, `clips_per_sample` for each sample in turn.
 
-    An item is (clip, index of the sample).
+    An item is (clip, place), where place // clips_per_sample is the index of the sample.
     """
 
     def __init__(self, samples: Sequence[Sample], store: CineSource, clip: ClipConfig, *, clips_per_video: int) -> None:
@@ -82,12 +82,12 @@ class EvaluationClips(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self._samples) * self.clips_per_sample
 
-    def __getitem__(self, position: int) -> tuple[Tensor, int]:
-        index, number = divmod(position, self.clips_per_sample)
+    def __getitem__(self, place: int) -> tuple[Tensor, int]:
+        index, number = divmod(place, self.clips_per_sample)
         sample = self._samples[index]
         square = self._chosen(sample, number)
         grey = central_crop(square, self._clip.side_px).float() / 255
-        return normalised(grey, self._clip.channels), index
+        return normalised(grey, self._clip.channels), place
 
     def _chosen(self, sample: Sample, number: int) -> Tensor:
         still = self._frames.still(sample.video) if self._clip.sampling == "keyframe" else None

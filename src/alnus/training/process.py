@@ -1,0 +1,172 @@
+"""One training in one process: the trainer, its checkpoint to go on from, and the model at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pickle
+import warnings
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+
+from alnus.config import TrainingConfig
+from alnus.console import Quiet, Reporter, Terminal
+from alnus.errors import WeightsError
+from alnus.models import ModelCard, build_from_config, load_weights, save_model
+from alnus.training.classifier import Classifier, class_weights
+from alnus.training.data import ClipData
+from alnus.training.job import Job
+from alnus.training.record import STATE_KEY, Record, write_curve
+from alnus.training.selection import best_epoch
+
+WAIT = timedelta(minutes=30)  # for the slowest process, before the others give up
+
+
+def train(job: Job) -> None:
+    """Train from the last checkpoint, if there is one, to the end, and save the best epoch's model.
+
+    Leaves torch's global random state as it was. Raises ConfigError where the loss is not finite.
+    """
+    world = processes(job.network.training) * job.network.training.num_nodes
+    with torch.random.fork_rng(), _quiet():
+        torch.manual_seed(job.seed)
+        data = ClipData(job)
+        classifier = _classifier(job, data, steps_per_epoch=data.steps_per_epoch(world))
+        record = Record(job, steps_per_epoch=data.steps_per_epoch(world))
+        trainer = _trainer(job, record)
+        _train(job, trainer, classifier, data, record)
+        if trainer.is_global_zero:
+            _save(job, classifier, record)
+
+
+def _train(job: Job, trainer: Trainer, classifier: Classifier, data: ClipData, record: Record) -> None:
+    """Go on from the last checkpoint, unless it is the end."""
+    interrupted = job.checkpoint.is_file()
+    if interrupted and (state := saved_record(job))["finished"]:
+        record.load_state_dict(state)
+        return
+    reporter: Reporter = Terminal() if job.progress and trainer.is_global_zero else Quiet()
+    with reporter.progress(f"Training {job.name}") as progress:
+        record.show_on(reporter, progress)
+        checkpoint = job.checkpoint if interrupted else None
+        trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+
+def processes(training: TrainingConfig) -> int:
+    """Return how many processes train on this machine."""
+    if training.devices != "auto":
+        return training.devices
+    return torch.cuda.device_count() if uses_gpu(training) else 1
+
+
+def uses_gpu(training: TrainingConfig) -> bool:
+    """Say whether the configuration means a CUDA device that is there."""
+    return training.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
+def precision(training: TrainingConfig) -> Any:
+    """Return Lightning's name of the precision, "auto" resolved for the device."""
+    if training.precision != "auto":
+        return training.precision
+    if not uses_gpu(training):
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def _classifier(job: Job, data: ClipData, *, steps_per_epoch: int) -> Classifier:
+    network = build_from_config(job.name, job.network)
+    if job.network.weights is not None:
+        load_weights(network, job.network.weights, head="replace")
+    training = job.network.training
+    return Classifier(
+        job.name,
+        network,
+        training,
+        weights=class_weights(job.train) if training.class_weights else torch.ones(2),
+        validation=job.validation,
+        clips_per_sample=data.validation.clips_per_sample,
+        steps_per_epoch=steps_per_epoch,
+        seed=job.seed,
+    )
+
+
+def saved_record(job: Job) -> dict[str, Any]:
+    """Return the record's state in the last checkpoint. Raises WeightsError where it cannot be read."""
+    try:
+        checkpoint = torch.load(job.checkpoint, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = checkpoint["callbacks"][STATE_KEY]
+    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{job.checkpoint}: is no checkpoint of a training ({reason}): remove it") from None
+    return state
+
+
+def _trainer(job: Job, record: Record) -> Trainer:
+    training = job.network.training
+    return Trainer(
+        accelerator=training.accelerator,
+        devices=processes(training),
+        num_nodes=training.num_nodes,
+        strategy=_strategy(training),
+        precision=precision(training),
+        max_epochs=training.epochs,
+        gradient_clip_val=training.gradient_clip,
+        gradient_clip_algorithm="norm",
+        callbacks=[record],
+        logger=False,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        benchmark=uses_gpu(training),
+        default_root_dir=job.directory,
+    )
+
+
+def _strategy(training: TrainingConfig) -> str | Strategy:
+    alone = processes(training) * training.num_nodes == 1
+    if training.strategy in ("auto", "ddp", "ddp_spawn") and not alone:
+        return DDPStrategy(timeout=WAIT)
+    return training.strategy if not training.strategy.startswith("ddp") else "auto"
+
+
+def _save(job: Job, classifier: Classifier, record: Record) -> None:
+    chosen = best_epoch(record.history)
+    classifier.network.load_state_dict(record.best)
+    card = ModelCard(
+        name=job.name,
+        source=job.name,
+        network=job.network,
+        seed=job.seed,
+        epoch=chosen,
+        validation_auc=record.history[chosen]["val_auc"],
+        **job.card,
+    )
+    write_curve(job.directory, record.history)
+    save_model(job.directory, classifier.network, card)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's hints out of the user's sight; each filter has its reason."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.WARNING)  # "GPU available: False" and the like
+    try:
+        with warnings.catch_warnings():
+            # Lightning 2.6 still uses torch's pytree the old way
+            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
+            # loading in the main process is a choice: the small preset's clips come from memory
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # a training that is begun again finds the directory of the first try
+            warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+            # the GPU is not used because the configuration says so
+            warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+            yield
+    finally:
+        log.setLevel(level)
