@@ -22,7 +22,7 @@ def checked_binary(values: ArrayLike, name: str) -> BoolArray:
     if array.dtype == np.bool_:
         return array
     if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
-        raise CohortError(f"{name}: 0 and 1 are expected, received {array.flat[0]!r}; write 1 for metastasis, else 0")
+        raise CohortError(f"{name}: 0 and 1 are expected, received '{array.flat[0]}'; write 1 for metastasis, else 0")
     wrong = np.flatnonzero((array != 0) & (array != 1))  # NaN differs from both
     if wrong.size:
         where = int(wrong[0])
@@ -38,7 +38,7 @@ def checked_scores(values: ArrayLike, name: str = "scores") -> FloatArray:
     try:
         scores = array.astype(np.float64)
     except (TypeError, ValueError):
-        raise CohortError(f"{name}: numbers are expected, received {array.flat[0]!r}") from None
+        raise CohortError(f"{name}: numbers are expected, received '{array.flat[0]}'") from None
     wrong = np.flatnonzero(~np.isfinite(scores))
     if wrong.size:
         where = int(wrong[0])

@@ -169,7 +169,8 @@ def _refuse(table: pd.DataFrame, wrong: pd.Series, column: str, problem: str, or
     row: Any = table.iloc[where]
     more = int(wrong.sum()) - 1
     others = f" ({more} more {'row' if more == 1 else 'rows'} alike)" if more else ""
+    value = f"{row[column]:g}" if isinstance(row[column], float) else row[column]
     raise CohortError(
         f"{origin}: row {where + 1} (patient {row['patient_id']}, source {row['source']}), column {column}: "
-        f"'{row[column]}' {problem}{others}"
+        f"'{value}' {problem}{others}"
     )

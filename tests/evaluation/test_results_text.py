@@ -1,0 +1,65 @@
+"""Results as text for the terminal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from alnus.evaluation import compare, evaluate, format_comparison, format_results
+from alnus.evaluation.text import format_p
+
+LABELS = np.repeat([1, 0], [21, 40])
+CALLS = np.repeat([1, 0, 1, 0], [16, 5, 4, 36])
+IDS = [f"p{i}" for i in range(61)]
+
+
+def table():
+    scores = {"tin": CALLS + np.linspace(0, 0.4, 61), "image": np.linspace(1, 0, 61) + LABELS * 0.2}
+    return pd.concat(
+        [
+            pd.DataFrame({"patient_id": IDS, "split": "test_a", "label": LABELS, "source": name, "score": score})
+            for name, score in scores.items()
+        ]
+    ).assign(call=lambda rows: np.tile(CALLS, 2))
+
+
+def test_the_papers_counts_are_shown_with_their_exact_intervals():
+    text = format_results(evaluate(table()))
+    assert "Testing set A: 61 patients, 21 with metastasis" in text
+    for shown in ("85.2% (73.8\u201393.0)", "76.2% (52.8\u201391.8)", "90.0% (76.3\u201397.2)"):
+        assert shown in text
+
+
+def test_the_columns_are_aligned_and_fit_a_wide_terminal():
+    lines = [line for line in format_results(evaluate(table())).splitlines() if line.startswith("|")]
+    sources, comparisons = lines[:4], lines[4:]
+    assert len({len(line) for line in sources}) == 1
+    assert len({len(line) for line in comparisons}) == 1
+    assert max(map(len, lines)) <= 130
+
+
+def test_further_measures_are_shown_on_request():
+    assert "NPV" not in format_results(evaluate(table()))
+    assert "NPV (95% CI)" in format_results(evaluate(table()), measures=("ppv", "npv"))
+
+
+def test_what_is_missing_is_a_dash_with_its_reason_and_never_nan():
+    text = format_results(evaluate(table().drop(columns="call").query("label == 0")))
+    assert "| -" in text
+    assert "tin: AUC: labels: 0 patients with and 40 without" in text
+    assert "nan" not in text.lower()
+
+
+def test_simulated_patients_are_announced_first():
+    assert format_results(evaluate(table(), phantom=True)).startswith("Simulated (phantom) patients")
+
+
+def test_a_comparison_shows_both_sources_and_the_difference():
+    text = format_comparison(compare(table(), "tin", "image"))
+    assert "tin \u2212 image" in text
+    assert "P (DeLong)" in text
+    assert "0 / 0" in text
+
+
+def test_small_p_values_are_not_shown_as_zero():
+    assert [format_p(p) for p in (0.0004, 0.0421, None)] == ["<0.001", "0.042", "-"]
