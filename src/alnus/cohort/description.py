@@ -38,7 +38,9 @@ def table_one(cohort: Cohort, splits: pd.DataFrame) -> pd.DataFrame:
     for name in people.columns[1:]:
         if name not in numeric:
             people[name] = people[name].astype(object).where(people[name].notna(), MISSING).astype(str)
-    result = _as_text(_tableone(people, numeric), missing)
+    described = _tableone(people, numeric)
+    _blank_spread_of_one(described, people, numeric)
+    result = _as_text(described, missing)
     result.attrs["left_out"] = left_out
     return result
 
@@ -98,6 +100,16 @@ def _tableone(people: pd.DataFrame, numeric: list[str]) -> pd.DataFrame:
         )
     frame: pd.DataFrame = described.tableone
     return frame
+
+
+def _blank_spread_of_one(frame: pd.DataFrame, people: pd.DataFrame, numeric: list[str]) -> None:
+    """Replace the SD that tableone states as 0 where a partition has fewer than two values: it has none."""
+    for name in numeric:
+        given = people.groupby(GROUP)[name].count()
+        for column in frame.columns:
+            if given.get(column[-1], given.sum()) <= 1:
+                row = (f"{name}, mean (SD)", "")
+                frame.loc[row, column] = re.sub(r"\(.*\)$", f"({UNDEFINED})", str(frame.loc[row, column]))
 
 
 def _as_text(frame: pd.DataFrame, missing: dict[str, int]) -> pd.DataFrame:

@@ -30,9 +30,9 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong in one column: which rows (positions), and what was expected instead."""
+    """What is wrong in a column (or some that belong together): which rows (positions), and what was expected."""
 
-    column: str
+    columns: tuple[str, ...]
     expected: str
     positions: NDArray[np.intp]
 
@@ -98,6 +98,7 @@ def _row_schema(columns: list[str], *, need_labels: bool) -> pa.DataFrameSchema:
     patterns = {
         "patient_id": (r"[^\x00-\x1f\x7f]+", "expected an id without control characters: write the study's own id"),
         "video": (r"[^\x00-\x1f\x7f]+", "expected a path relative to the table"),
+        "image": (r"[^\x00-\x1f\x7f]*", "expected a path relative to the table"),
         "label": (binary, "expected 1 (metastasis by pathology) or 0 (none)"),
         "split": ("|".join(SPLITS) + "|", f"expected one of {', '.join(SPLITS)}"),
         "origin": (".*", ""),
@@ -122,7 +123,7 @@ def _row_problems(cells: pd.DataFrame, *, need_labels: bool) -> list[Problem]:
     except pa.errors.SchemaErrors as errors:
         cases = errors.failure_cases
         return [
-            Problem(column, expected, np.sort(group["index"].to_numpy(dtype=np.intp)))
+            Problem((column,), expected, np.sort(group["index"].to_numpy(dtype=np.intp)))
             for (column, expected), group in cases.groupby(["column", "check"], sort=False)
         ]
     return []
@@ -132,7 +133,7 @@ def _partial_columns(cells: pd.DataFrame) -> list[Problem]:
     """Return the columns that are filled in some rows and empty in others, though they concern every patient."""
     empty = {name: np.flatnonzero(cells[name] == "") for name in WHOLE_OR_ABSENT if name in cells}
     expected = "is empty though other rows have one: fill it in every row or in none"
-    return [Problem(name, expected, positions) for name, positions in empty.items() if positions.size]
+    return [Problem((name,), expected, positions) for name, positions in empty.items() if positions.size]
 
 
 def _roi_problems(cells: pd.DataFrame) -> list[Problem]:
@@ -140,16 +141,16 @@ def _roi_problems(cells: pd.DataFrame) -> list[Problem]:
         return []
     given = sum((cells[name] != "").to_numpy(dtype=int) for name in ROI)
     partial = np.flatnonzero((given > 0) & (given < len(ROI)))
-    column = "roi_x, roi_y, roi_w, roi_h"
-    return [Problem(column, "expected all four or none", partial)] if partial.size else []
+    return [Problem(ROI, "expected all four or none", partial)] if partial.size else []
 
 
 def _described(raw: RawTable, problem: Problem) -> str:
     """Return a problem as: where, whose, which column, what was received, what is expected, where else."""
     first = int(problem.positions[0])
     patient = raw.cells["patient_id"].iloc[first]
-    received = ", ".join(quoted(raw.cells[name].iloc[first]) for name in problem.column.split(", "))
-    text = f"{raw.place(first)}, patient {quoted(patient)}, column {problem.column}: received {received}, {problem.expected}"
+    received = ", ".join(quoted(raw.cells[name].iloc[first]) for name in problem.columns)
+    where = f"{raw.place(first)}, patient {quoted(patient)}, column {', '.join(problem.columns)}"
+    text = f"{where}: received {received}, {problem.expected}"
     others = [f"row {raw.rows[position]}" for position in problem.positions[1:4]]
     if not others:
         return text
@@ -187,7 +188,7 @@ def _refuse_varying(raw: RawTable, cells: pd.DataFrame, column: str) -> None:
 def _raise_varying(raw: RawTable, column: str, first: int, second: int, patients: list[str]) -> None:
     text = raw.cells[column]
     what = "is in two splits" if column == "split" else f"has two values in column {column}"
-    others = f" (patients: {first_few(patients)})" if len(patients) > 1 else ""
+    others = f" (patients: {first_few([quoted(patient) for patient in patients])})" if len(patients) > 1 else ""
     raise CohortError(
         f"{raw.source}: patient {quoted(patients[0])} {what}: {quoted(text.iloc[first])} in {raw.place(first)} and"
         f" {quoted(text.iloc[second])} in {raw.place(second)}; give all of a patient's rows the same {column}{others}"

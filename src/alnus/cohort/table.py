@@ -109,12 +109,19 @@ def _clinical(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column != "", None)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name longer than the file system allows
+        return False
+
+
 def _require_files(cohort: Cohort, raw: RawTable) -> None:
     for name in ("video", "image"):
         if name not in cohort.table:
             continue
         column = cohort.table[name]
-        absent = [row for row, value in enumerate(column) if value and not cohort.path(value).exists()]
+        absent = [row for row, value in enumerate(column) if value and not _exists(cohort.path(value))]
         if absent:
             files = first_few([f"{raw.place(row)}: {quoted(column.iloc[row])}" for row in absent[:3]])
             raise CohortError(

@@ -1,0 +1,118 @@
+"""A drafted table: whose each file is, what is left out, and that no header's patient id gets into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage, generate_uid
+
+from alnus.cohort import from_folder, load_cohort
+from alnus.errors import CohortError
+
+
+def dicom(path: Path, patient: str, *, rows: int | None = 4, issuer: str = "") -> None:
+    """Write a small DICOM file with invented patient data in its header."""
+    dataset = Dataset()
+    dataset.PatientID, dataset.PatientName = patient, "Invented^Ida"
+    if issuer:
+        dataset.IssuerOfPatientID = issuer
+    if rows is not None:
+        dataset.Rows = rows
+    dataset.SOPClassUID, dataset.SOPInstanceUID = UltrasoundMultiFrameImageStorage, generate_uid()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def drafted(out: Path) -> dict[str, str]:
+    table = load_cohort(out, need_labels=False, need_files=True).table
+    return dict(zip(table["video"], table["patient_id"], strict=True))
+
+
+def test_a_video_belongs_to_its_first_folder_else_to_its_own_name(tmp_path):
+    root = tmp_path / "study"
+    touch(root / "007" / "a.avi", root / "007" / "later" / "b.MP4", root / "K2.mov", root / "notes.txt")
+    report = from_folder(root, tmp_path / "cohort.csv")
+    expected = {"study/K2.mov": "K2", "study/007/a.avi": "007", "study/007/later/b.MP4": "007"}
+    assert drafted(tmp_path / "cohort.csv") == expected
+    assert (report.patients, report.videos, report.skipped, report.unreadable) == (2, 3, 1, ())
+
+
+def test_dicom_files_are_grouped_by_a_header_id_that_is_written_nowhere(tmp_path):
+    root = tmp_path / "export"
+    dicom(root / "IM1.dcm", "SECRET-9")
+    dicom(root / "IM2", "SECRET-4")
+    dicom(root / "more" / "IM3.dcm", "SECRET-9")
+    dicom(root / "more" / "IM4.dcm", "SECRET-9", issuer="other hospital")
+    report = from_folder(root, tmp_path / "cohort.csv")
+    found = drafted(tmp_path / "cohort.csv")
+    assert found == {
+        "export/IM1.dcm": "P001",
+        "export/IM2": "P002",
+        "export/more/IM3.dcm": "P001",
+        "export/more/IM4.dcm": "P003",
+    }
+    assert "SECRET" not in (tmp_path / "cohort.csv").read_text() + repr(report)
+    assert "Invented" not in (tmp_path / "cohort.csv").read_text() + repr(report)
+
+
+def test_a_running_number_never_meets_a_folder_of_the_same_name(tmp_path):
+    dicom(tmp_path / "study" / "IM1.dcm", "A")
+    dicom(tmp_path / "study" / "IM2.dcm", "B")
+    touch(tmp_path / "study" / "P001" / "a.avi")
+    from_folder(tmp_path / "study", tmp_path / "cohort.csv")
+    assert set(drafted(tmp_path / "cohort.csv").values()) == {"P001", "P002", "P003"}
+
+
+def test_a_dicom_file_without_a_patient_id_goes_by_its_folder_and_the_user_is_told(tmp_path):
+    dicom(tmp_path / "study" / "case7" / "IM1.dcm", "")
+    report = from_folder(tmp_path / "study", tmp_path / "cohort.csv")
+    assert drafted(tmp_path / "cohort.csv") == {"study/case7/IM1.dcm": "case7"}
+    assert any("no patient id" in note for note in report.notes)
+
+
+def test_what_is_no_image_is_counted_and_what_cannot_be_read_is_named(tmp_path):
+    root = tmp_path / "study"
+    touch(root / "a.avi", root / "b.txt", root / "still.jpg")
+    dicom(root / "report.dcm", "A", rows=None)
+    (root / "text.dcm").write_text("no DICOM at all")
+    (root / "link.avi").symlink_to(root / "a.avi")
+    (root / "loop").symlink_to(root)
+    report = from_folder(root, tmp_path / "cohort.csv")
+    assert (report.videos, report.skipped, report.unreadable) == (1, 4, ("text.dcm",))
+    assert any("1 files cannot be read and are not in the table, the first: text.dcm" in note for note in report.notes)
+
+
+def test_the_draft_is_ready_to_be_filled_and_says_with_what(tmp_path):
+    touch(tmp_path / "study" / "a.avi")
+    report = from_folder(tmp_path / "study", tmp_path / "cohort.csv")
+    assert (tmp_path / "cohort.csv").read_text() == "patient_id,video,label,center\na,study/a.avi,,\n"
+    assert "fill column label" in report.notes[0]
+    with pytest.raises(CohortError, match="column label is empty in every row; write 1 = metastasis, 0 = none"):
+        load_cohort(tmp_path / "cohort.csv")
+
+
+def test_a_filled_in_draft_is_never_overwritten(tmp_path):
+    touch(tmp_path / "study" / "a.avi", tmp_path / "cohort.csv")
+    with pytest.raises(CohortError, match="exists already and may have been filled in"):
+        from_folder(tmp_path / "study", tmp_path / "cohort.csv")
+    assert (tmp_path / "cohort.csv").read_bytes() == b"x"
+
+
+def test_a_folder_that_is_not_there_or_holds_no_media_is_refused(tmp_path):
+    with pytest.raises(CohortError, match="no such folder"):
+        from_folder(tmp_path / "gone", tmp_path / "cohort.csv")
+    touch(tmp_path / "study" / "a.txt")
+    with pytest.raises(CohortError, match=r"holds no video and no DICOM image \(1 other files\)"):
+        from_folder(tmp_path / "study", tmp_path / "cohort.csv")
