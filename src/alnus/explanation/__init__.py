@@ -1,1 +1,28 @@
-"""."""
+"""Where in a cine a network looked: Grad-CAM heatmaps, the keyframe, and the pictures and videos that show them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alnus.explanation.cine import Explanation, explain_video
+    from alnus.explanation.grad_cam import ClipExplanation, explain_clip, frame_weights, grad_cam
+
+_HOMES = {
+    "ClipExplanation": "grad_cam",
+    "Explanation": "cine",
+    "explain_clip": "grad_cam",
+    "explain_video": "cine",
+    "frame_weights": "grad_cam",
+    "grad_cam": "grad_cam",
+}
+
+__all__ = ["ClipExplanation", "Explanation", "explain_clip", "explain_video", "frame_weights", "grad_cam"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
