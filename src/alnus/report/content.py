@@ -14,7 +14,7 @@ from alnus.report.run_files import ModelFiles, RunFiles
 from alnus.report.run_tables import cohort_table, excluded_table, networks_table
 from alnus.report.set_tables import comparisons_table, confusion, kind_of, measures_table, ordered, title_of
 from alnus.report.summary import summary
-from alnus.report.wording import auc_cell, count, set_title, share, source_title, spoken
+from alnus.report.wording import auc_cell, count, in_sentence, set_title, share, source_title, spoken
 
 PHANTOM_BANNER = "PHANTOM COHORT: simulated data, no clinical meaning"
 RESEARCH_BANNER = "For research, not for diagnosis"
@@ -51,9 +51,10 @@ def what_this_is(files: RunFiles) -> Text:
     models = [title_of(name, sources) for name, source in sources.items() if kind_of(source) == "model"]
     readers = [name for name, source in sources.items() if kind_of(source) == "reader"]
     judged = [*models, *([count(len(readers), "reader")] if readers else [])]
-    truth = "the simulated label" if files.phantom else "the label of the cohort table (pathology, by its definition)"
+    truth = "the simulated label" if files.phantom else "the label of the cohort table (by its definition, pathology)"
     tested = ", ".join(f"{set_title(name)} ({body['patients']})" for name, body in files.sets().items())
-    return Text(f"{spoken(judged)} against {truth}. Patients evaluated: {tested}.", tone="body")
+    names = spoken([judged[0], *(in_sentence(title) for title in judged[1:])])
+    return Text(f"{names} compared with {truth}. Patients evaluated: {tested}. Details of each number are below.")
 
 
 def participants(files: RunFiles) -> tuple[Block, ...]:
@@ -95,12 +96,14 @@ def _design(files: RunFiles) -> str:
         split = f"{count(patients, 'patient')} were split into {len(leaves)} folds for cross-validation"
     else:
         split = f"{count(patients, 'patient')} were split into {len(leaves)} partitions"
-    aggregation = {"mean": "the mean", "max": "the highest"}.get(str(files.results.get("aggregation", "mean")), "a summary")
+    aggregation = {"mean": "the mean", "max": "the highest"}.get(
+        str(files.results.get("aggregation", "mean")), "a summary"
+    )
     return (
-        f"{split}; no patient stands in two of them. Each network saw the videos of the training patients only; its epoch "
-        "and its threshold were chosen on the validation patients. A patient’s score is "
-        f"{aggregation} of her videos’ scores, each a probability of metastasis. The thresholds were frozen before the "
-        "test sets were evaluated; a score at or above the threshold calls metastasis."
+        f"{split}; no patient stands in two of them. Each network saw the videos of the training patients only; its "
+        "epoch and its threshold were chosen on the validation patients. A patient’s score is "
+        f"{aggregation} of her videos’ scores, each a probability of metastasis. The thresholds were frozen before "
+        "the test sets were evaluated; a score at or above the threshold calls metastasis."
     )
 
 
@@ -108,9 +111,9 @@ def _statistics(files: RunFiles) -> str:
     level = share(files.confidence)
     return (
         f"Statistics: area under the ROC curve (AUC) with DeLong’s {level} interval; proportions with Clopper and "
-        f"Pearson’s exact {level} interval; on the same patients AUCs are compared by DeLong’s paired test and calls by "
-        "McNemar’s test, both two-sided, with Holm’s correction over the declared comparisons of a test set. Readers pass "
-        "through the same code as networks."
+        f"Pearson’s exact {level} interval; on the same patients AUCs are compared by DeLong’s paired test and calls "
+        "by McNemar’s exact test, both two-sided, with Holm’s correction over the declared comparisons of a test set. "
+        "Readers pass through the same code as networks."
     )
 
 
@@ -130,7 +133,9 @@ def results(files: RunFiles) -> tuple[Block, ...]:
 
 def _roc(name: str, body: Mapping[str, Any], files: RunFiles) -> Figure:
     sources = body["sources"]
-    said = "; ".join(f"{title_of(key, sources)} AUC {auc_cell(source.get('auc')).text}" for key, source in ordered(sources))
+    said = "; ".join(
+        f"{title_of(key, sources)} AUC {auc_cell(source.get('auc')).text}" for key, source in ordered(sources)
+    )
     caption = (
         f"{set_title(name)}: ROC curves. Filled points: networks at their frozen thresholds. "
         "Open marks: readers. The diagonal is chance."
@@ -178,8 +183,9 @@ def heatmaps(files: RunFiles) -> tuple[Block, ...]:
     if not files.explanations:
         return (absent("Heatmaps", "explanations/ holds none in this run directory"),)
     intro = (
-        "Grad-CAM on one frame of each case: the warmer, the more that part of the picture spoke for metastasis. A heatmap "
-        "says where a network looked, not that it was right to look there. Cases are the most confident of their kind."
+        "Grad-CAM on one frame of each case: the warmer, the more that part of the picture spoke for metastasis. A "
+        "heatmap says where a network looked, not that it was right to look there. Right and wrong calls stand side by "
+        "side; what they share tells as much as what sets them apart."
     )
     return (Text(intro), *galleries(files))
 

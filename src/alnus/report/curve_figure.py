@@ -23,7 +23,9 @@ def learning_figure(models: Sequence[ModelFiles]) -> Figure:
     for model in models:
         if model.metrics is None:
             continue
-        _line(loss, model.metrics, "train_loss", color=TRAIN, linestyle=(0, (5, 1.6)), linewidth=width, label="training")
+        _line(
+            loss, model.metrics, "train_loss", color=TRAIN, linestyle=(0, (5, 1.6)), linewidth=width, label="training"
+        )
         _line(loss, model.metrics, "val_loss", color=VALIDATION, linestyle="-", linewidth=width, label="validation")
         _line(auc, model.metrics, "val_auc", color=AUC, linestyle="-", linewidth=width, label="validation AUC")
         _kept_epoch(auc, model)
@@ -50,7 +52,9 @@ def _line(axes: Axes, metrics: pd.DataFrame, column: str, **look: object) -> Non
 def _kept_epoch(axes: Axes, model: ModelFiles) -> None:
     epoch, value = model.card.get("epoch"), model.card.get("validation_auc")
     if epoch is not None and value is not None:
-        axes.plot([epoch], [value], marker="o", markersize=7, color=INK, markerfacecolor="none", markeredgewidth=1.5, zorder=5)
+        axes.plot(
+            [epoch], [value], marker="o", markersize=7, color=INK, markerfacecolor="none", markeredgewidth=1.5, zorder=5
+        )
 
 
 def _legend(axes: Axes) -> None:

@@ -12,13 +12,15 @@ from alnus.report.flow import Flow
 from alnus.report.style import INK, MUTED, PAPER, SERIES, new_figure
 
 WIDTH_IN, BOX_IN, GAP_IN, LEAF_IN, LEAF_GAP_IN = 5.4, 0.56, 0.34, 0.5, 0.1
-TRUNK_IN, INDENT_IN, BUS_IN = 2.95, 0.5, 0.22
+TRUNK_IN, INDENT_IN, BUS_IN, LINE_IN = 2.6, 0.5, 0.22, 0.19
+SIDE_LEFT_IN, SIDE_LETTERS = 1.75, 50
 
 
 def flow_figure(flow: Flow) -> Figure:
     """Draw the flow, one inch of axes to one inch of paper, so that text never outgrows its box."""
     trunk = len(flow.trunk)
-    side_gap = 0.3 if flow.excluded and trunk > 1 else 0.0
+    side = _side_lines(flow) if trunk > 1 else []
+    side_gap = LINE_IN * len(side) + 0.14 if side else 0.0
     height = trunk * (BOX_IN + GAP_IN) + side_gap + len(flow.leaves) * (LEAF_IN + LEAF_GAP_IN) + 0.1
     figure = new_figure(WIDTH_IN, height)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -31,25 +33,30 @@ def flow_figure(flow: Flow) -> Figure:
         gap = GAP_IN + (side_gap if index == 0 else 0)
         if index + 1 < trunk:
             _arrow(axes, (0.05 + TRUNK_IN / 2, bottom), (0.05 + TRUNK_IN / 2, bottom - gap))
-            if index == 0 and flow.excluded:
-                _excluded(axes, flow, bottom - gap / 2)
+            if index == 0 and side:
+                _excluded(axes, side, bottom - gap / 2)
         top = bottom - gap
     _leaves(axes, flow, top + GAP_IN, top)
     return figure
 
 
-def _excluded(axes: Axes, flow: Flow, middle: float) -> None:
+def _side_lines(flow: Flow) -> list[tuple[str, str]]:
+    """Return the lines of the box at the side, each with its colour."""
+    lines = []
+    for stage in flow.excluded:
+        lines += [(line, INK) for line in textwrap.wrap(stage.label, SIDE_LETTERS)[:2]]
+        lines.append((stage.text, MUTED))
+    return lines
+
+
+def _excluded(axes: Axes, lines: list[tuple[str, str]], middle: float) -> None:
     """Draw what left the study, beside the arrow that it left from."""
-    x = 0.05 + TRUNK_IN / 2
-    left = TRUNK_IN - 0.55
-    height = 0.22 + 0.2 * 2 * len(flow.excluded)
-    _arrow(axes, (x, middle), (left, middle))
-    lines = [text for stage in flow.excluded for text in (stage.label, stage.text)]
-    patch = (left, middle - height / 2)
-    axes.add_patch(_patch(patch, WIDTH_IN - left - 0.05, height, MUTED))
-    for index, line in enumerate(lines):
-        y = middle + height / 2 - 0.21 - 0.2 * index
-        axes.text(left + 0.12, y, _short(line, 40), va="center", fontsize=9, color=MUTED if index % 2 else INK)
+    height = LINE_IN * len(lines) + 0.16
+    _arrow(axes, (0.05 + TRUNK_IN / 2, middle), (SIDE_LEFT_IN, middle))
+    axes.add_patch(_patch((SIDE_LEFT_IN, middle - height / 2), WIDTH_IN - SIDE_LEFT_IN - 0.05, height, MUTED))
+    for index, (line, colour) in enumerate(lines):
+        y = middle + height / 2 - 0.08 - LINE_IN * (index + 0.5)
+        axes.text(SIDE_LEFT_IN + 0.12, y, line, va="center", fontsize=9, color=colour)
 
 
 def _leaves(axes: Axes, flow: Flow, start: float, top: float) -> None:
@@ -66,7 +73,9 @@ def _box(
     axes: Axes, x: float, top: float, width: float, height: float, label: str, text: str, *, edge: str = INK
 ) -> None:
     axes.add_patch(_patch((x, top - height), width, height, edge))
-    axes.text(x + 0.12, top - height / 2 + 0.11, _short(label, int(width / 0.078)), va="center", fontsize=9.5, weight="bold")
+    axes.text(
+        x + 0.12, top - height / 2 + 0.11, _short(label, int(width / 0.078)), va="center", fontsize=9.5, weight="bold"
+    )
     axes.text(x + 0.12, top - height / 2 - 0.11, _short(text, int(width / 0.072)), va="center", fontsize=9.5)
 
 

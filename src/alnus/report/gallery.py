@@ -45,7 +45,11 @@ def _gallery(
         of_kind = [entry for entry in entries if entry.get("kind") == outcome]
         shown = [case for entry in of_kind if (case := _case(files, entry)) is not None]
         cases += shown
-        notes += [f"The picture of patient {entry.get('patient_id')} is missing: {entry.get('png')}." for entry in of_kind if _picture(files, entry) is None]
+        notes += [
+            f"The picture of patient {entry.get('patient_id')} is missing: {entry.get('png')}."
+            for entry in of_kind
+            if _picture(files, entry) is None
+        ]
         if not of_kind:
             notes.append(_none_of(outcome, counts.get(outcome.lower())))
     return Gallery(f"{set_title(name)}, {source_title(source)}.", tuple(cases), tuple(notes))
@@ -73,8 +77,8 @@ def _case(files: RunFiles, entry: Mapping[str, Any]) -> Case | None:
         outcome=outcome,
         patient=patient,
         score=score,
-        detail=f"pathology: {truth}" + ("" if frame is None else f"; frame {frame}"),
-        alt=f"Heatmap of patient {patient}: {OUTCOMES[outcome].lower()}, called {call}, pathology {truth}, score {score}",
+        detail=f"truth: {truth}" + ("" if frame is None else f"; frame {frame}"),
+        alt=f"Heatmap of patient {patient}: {OUTCOMES[outcome].lower()}, called {call}, truly {truth}, score {score}",
     )
 
 
@@ -89,7 +93,7 @@ def _picture(files: RunFiles, entry: Mapping[str, Any]) -> Path | None:
 
 
 def shrunken(paths: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (path, mime type, bytes) of each picture: as it is where small, else as a JPEG within its share of bytes."""
+    """Yield (path, MIME type, bytes) of each picture: as it is where small, else a JPEG within its share of bytes."""
     allowance = max(TOTAL_BYTES // max(len(paths), 1), 12_000)
     for path in paths:
         yield (path, *_fitted(Path(path), allowance))

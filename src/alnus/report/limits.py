@@ -14,8 +14,8 @@ def limitations(files: RunFiles) -> list[str]:
         "clinical cohort. Nothing here is a basis for the care of a patient.",
         *_size(files),
         *_folds(files),
-        "Each network was trained with one seed. The intervals hold the chance of drawing these patients, not the chance "
-        "in training, nor the choice of the settings.",
+        "Each network was trained with one seed. The intervals hold the chance of drawing these patients, not the "
+        "chance in training, nor the choice of the settings.",
         *_settings(files),
         *_inputs(files),
     ]
@@ -25,9 +25,9 @@ def _data(files: RunFiles) -> list[str]:
     if not files.phantom:
         return []
     return [
-        "The videos, labels and readers of this cohort are simulated. The numbers show that the software runs and whether "
-        "it finds evidence that the simulation put there; they say nothing about patients, sonographers or any network’s "
-        "accuracy in a clinic."
+        "The videos, labels and readers of this cohort are simulated. The numbers show that the software runs and "
+        "whether it finds evidence that the simulation put there; they say nothing about patients, sonographers or any "
+        "network’s accuracy in a clinic."
     ]
 
 
@@ -40,8 +40,8 @@ def _size(files: RunFiles) -> list[str]:
     if not wide:
         return []
     return [
-        f"On {spoken(wide)} at least one AUC has an interval wider than {UNDERPOWERED_WIDTH:g}: too few patients to rank "
-        "the sources. That a difference is not shown does not mean that there is none."
+        f"On {spoken(wide)} at least one AUC has an interval wider than {UNDERPOWERED_WIDTH:g}: too few patients to "
+        "rank the sources. That a difference is not shown does not mean that there is none."
     ]
 
 
@@ -49,8 +49,8 @@ def _folds(files: RunFiles) -> list[str]:
     if "folds" not in files.sets():
         return []
     return [
-        "Cross-validation pools the scores of networks trained on overlapping patients; the intervals treat them as one "
-        "network’s and as independent, so they are somewhat too narrow, and there is no external test."
+        "Cross-validation pools the scores of networks trained on overlapping patients; the intervals treat them as "
+        "independent scores of one network, which they are not, and there is no external test."
     ]
 
 
@@ -71,7 +71,4 @@ def _inputs(files: RunFiles) -> list[str]:
     n = 0 if files.excluded is None else len(files.excluded)
     if not n:
         return []
-    were = "One input was" if n == 1 else f"{n} inputs were"
-    return [f"{were} excluded; if what made it unreadable is related to the disease, the results are biased."] if n == 1 else [
-        f"{were} excluded; if what made them unreadable is related to the disease, the results are biased."
-    ]
+    return [f"Excluded inputs: {n}. If what made them unreadable is related to the disease, the results are biased."]

@@ -18,7 +18,7 @@ from alnus.report.document import Document
 from alnus.report.wording import OUTCOMES
 
 Pictures = Mapping[str, tuple[str, bytes]]
-BEYOND_BUNDLED = re.compile(r"[֐-᷿⺀-퟿豈-﹏＀-￯\U0001f000-\U0003ffff]")
+BEYOND_BUNDLED = re.compile("[\u0590-\u1dff\u2e80-\ud7ff\uf900-\ufe4f\uff00-\uffef\U0001f000-\U0003ffff]")
 """Scripts that typst's bundled fonts lack (Chinese, Arabic, …): only for these are the system's fonts let in."""
 
 
@@ -27,7 +27,7 @@ def render_pdf(document: Document, figures: Path, pictures: Pictures) -> bytes:
     with tempfile.TemporaryDirectory(prefix="alnus-report-") as folder:
         source = lay_out(document, figures, pictures, Path(folder))
         text = (Path(folder) / "report.json").read_text(encoding="utf-8")
-        compiled = typst.compile(source, root=folder, font_paths=fonts(text), timestamp=timestamp(document.date))
+        compiled = typst.compile(source, root=Path(folder), font_paths=fonts(text), timestamp=timestamp(document.date))
     return bytes(compiled)
 
 
@@ -61,7 +61,10 @@ def breakable(value: Any) -> Any:
     if isinstance(value, str):
         return re.sub(r"\S{24,}", _with_breaks, value)
     if isinstance(value, dict):
-        return {key: inner if key in ("name", "image", "pictures") else breakable(inner) for key, inner in value.items()}
+        return {
+            key: inner if key in ("name", "image", "pictures", "date") else breakable(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [breakable(inner) for inner in value]
     return value

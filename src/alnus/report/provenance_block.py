@@ -67,7 +67,9 @@ def _hash_lines(inputs: Mapping[str, Any]) -> str:
 def _stages(stages: Any) -> str:
     if not isinstance(stages, Mapping):
         return ""
-    timed = {name: stage["seconds"] for name, stage in stages.items() if isinstance(stage, Mapping) and "seconds" in stage}
+    timed = {
+        name: stage["seconds"] for name, stage in stages.items() if isinstance(stage, Mapping) and "seconds" in stage
+    }
     return ", ".join(f"{name} {seconds(float(time))}" for name, time in timed.items())
 
 

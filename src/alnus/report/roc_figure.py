@@ -12,31 +12,37 @@ from matplotlib.lines import Line2D
 from alnus.report.style import DASHES, GRID, INK, MARKERS, MUTED, PAPER, SERIES, new_figure, unit_axes
 from alnus.report.wording import has_estimate, interval, is_number, number, source_title
 
-WIDTH_IN, SQUARE_IN, ROW_IN = 4.6, 4.15, 0.2
+WIDTH_IN, SIDE_IN, LEFT_IN, ROW_IN = 4.6, 3.95, 0.55, 0.176
 Named = tuple[str, Mapping[str, Any]]
 
 
-def roc_figure(sources: Mapping[str, Mapping[str, Any]], *, confidence: float) -> Figure:
-    """Draw one test set. sources: results.json's, by name; those without a curve give points only."""
+def roc_figure(
+    sources: Mapping[str, Mapping[str, Any]], *, title: str, confidence: float, order: Sequence[str] = ()
+) -> Figure:
+    """Draw one test set. sources: results.json's, by name; those without a curve give points only.
+
+    order: the networks of the whole study, so that each keeps its colour on every set.
+    """
     of_kind = {
         kind: [(name, source) for name, source in sources.items() if source.get("kind", "model") == kind]
         for kind in ("model", "ceiling", "reader")
     }
     rows = sum(len(named) for named in of_kind.values()) + 1
-    height = SQUARE_IN + 0.62 + ROW_IN * rows
+    bottom = 0.12 + ROW_IN * rows + 0.56
+    height = bottom + SIDE_IN + 0.32
     figure = new_figure(WIDTH_IN, height)
-    side = SQUARE_IN - 0.12
-    axes = figure.add_axes((0.52 / WIDTH_IN, 1 - (side - 0.05) / height, (side - 0.1) / WIDTH_IN, (side - 0.1) / height))
+    axes = figure.add_axes((LEFT_IN / WIDTH_IN, bottom / height, SIDE_IN / WIDTH_IN, SIDE_IN / height))
     unit_axes(axes)
     axes.set(xlabel="1 − specificity", ylabel="Sensitivity")
+    axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold")
     axes.plot([0, 1], [0, 1], color=GRID, linewidth=1.2, zorder=1)
+    colours = [*order, *(name for name, _ in of_kind["model"] if name not in order)]
     entries = [
-        *_networks(axes, of_kind["model"]),
+        *_networks(axes, of_kind["model"], colours),
         *_ceilings(axes, of_kind["ceiling"]),
         *_readers(axes, of_kind["reader"]),
     ]
-    title = f"AUC ({100 * confidence:g}% CI); filled point: the frozen threshold"
-    _legend(figure, entries, title, height)
+    _legend(figure, entries, f"AUC ({100 * confidence:g}% CI); filled point: the frozen threshold", height)
     return figure
 
 
@@ -44,7 +50,7 @@ def _legend(figure: Figure, entries: Sequence[Line2D], title: str, height: float
     legend = figure.legend(
         handles=entries,
         loc="lower left",
-        bbox_to_anchor=(0.08, 0.06 / height),
+        bbox_to_anchor=(0.02, 0.06 / height),
         title=title,
         fontsize=9,
         title_fontsize=8.5,
@@ -56,9 +62,10 @@ def _legend(figure: Figure, entries: Sequence[Line2D], title: str, height: float
     legend.get_title().set_color(MUTED)
 
 
-def _networks(axes: Axes, named: Sequence[Named]) -> list[Line2D]:
+def _networks(axes: Axes, named: Sequence[Named], colours: Sequence[str]) -> list[Line2D]:
     entries = []
-    for index, (name, source) in enumerate(named):
+    for name, source in named:
+        index = colours.index(name)
         look = {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)]}
         _curve(axes, source, zorder=3, **look)
         _point(axes, source, marker="o", color=look["color"], markeredgecolor=PAPER, markersize=9, zorder=6)

@@ -68,11 +68,20 @@ class RunFiles:
         found = dict(self.results["sets"])
         order = ["test_a", "test_b", "folds"]
         names = [name for name in order if name in found] + [n for n in found if n not in (*order, "val", "train")]
-        return {name: found[name] for name in names or found}
+        return {name: self._in_order(found[name]) for name in names or found}
+
+    def models_in_order(self) -> list[str]:
+        """Return the networks as the configuration lists them; results.json sorts them by name."""
+        return [str(name) for name in self.config.get("models") or ()]
+
+    def _in_order(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        order = self.models_in_order()
+        names = sorted(body["sources"], key=lambda name: order.index(name) if name in order else len(order))
+        return {**body, "sources": {name: body["sources"][name] for name in names}}
 
 
 def read_run(root: Path) -> RunFiles:
-    """Read a run directory. Raises UsageError where it holds no usable results.json or a file is not what it should be."""
+    """Read a run directory. Raises UsageError where results.json is absent or empty, or a file is damaged."""
     results = _read_json(root / "results.json")
     if not isinstance(results, dict) or not isinstance(results.get("sets"), dict) or not results["sets"]:
         state = "is not there" if results is None else "holds no sets"

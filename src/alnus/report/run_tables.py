@@ -29,11 +29,11 @@ def cohort_table(files: RunFiles) -> Table | None:
     labels = [_header(str(label)) for label in stored["columns"]]
     texts = [[str(value) for value in row] for row in stored["rows"]]
     first_number = _first_number_column(labels, texts)
-    columns = tuple(
-        Column(label, "left" if k < first_number else "right", 1.5 if k == 0 else 1.0) for k, label in enumerate(labels)
-    )
+    shares = [1.5 if k == 0 else 0.7 if label == "Missing" else 1.0 for k, label in enumerate(labels)]
+    columns = tuple(Column(label, "left" if k < first_number else "right", shares[k]) for k, label in enumerate(labels))
     rows = tuple(Row(tuple(Cell(_tidy(text)) for text in row)) for row in texts)
-    return Table("cohort", "The cohort by partition.", columns, rows)
+    notes = ("Label 1: metastasis; 0: none. Missing: patients without the value.",)
+    return Table("cohort", "The cohort by partition.", columns, rows, notes)
 
 
 def _header(label: str) -> str:
@@ -43,6 +43,8 @@ def _header(label: str) -> str:
 
 def _first_number_column(labels: Sequence[str], texts: Sequence[Sequence[str]]) -> int:
     """Return the index of the first column after the names: the first that holds digits in most of its cells."""
+    if "Level" in labels:
+        return labels.index("Level") + 1
     for index in range(1, len(labels)):
         filled = [row[index] for row in texts if row[index].strip()]
         if filled and sum(any(sign.isdigit() for sign in text) for text in filled) > len(filled) / 2:
@@ -82,12 +84,16 @@ def networks_table(files: RunFiles) -> Table | None:
 
 
 def _configured_order(files: RunFiles, by_source: Mapping[str, list[ModelFiles]]) -> list[tuple[str, list[ModelFiles]]]:
-    order = [str(name) for name in files.config.get("models") or ()]
-    return sorted(by_source.items(), key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0]))
+    order = files.models_in_order()
+    return sorted(
+        by_source.items(), key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0])
+    )
 
 
 def _rules(files: RunFiles) -> str:
-    rules = {str(entry.get("rule", "")) for entry in (files.results.get("thresholds") or {}).values()} - {""}
+    networks = {model.source for model in files.models}
+    frozen = files.results.get("thresholds") or {}
+    rules = {str(entry.get("rule", "")) for source, entry in frozen.items() if source in networks} - {""}
     return "by " + ", ".join(sorted(rules)) if rules else "chosen on validation"
 
 
@@ -96,7 +102,7 @@ def _network_row(files: RunFiles, source: str, models: Sequence[ModelFiles]) -> 
     network: Mapping[str, Any] = card.get("network") or {}
     frozen = (files.results.get("thresholds") or {}).get(source) or {}
     epochs = [None if model.metrics is None else len(model.metrics) for model in models]
-    thresholds = [model.card.get("threshold") for model in models] if len(models) > 1 else [frozen.get("value")]
+    thresholds = list((frozen.get("folds") or {"": frozen.get("value")}).values())
     return Row(
         (
             Cell(source_title(source)),

@@ -82,30 +82,43 @@ def _measures_row(name: str, source: Mapping[str, Any]) -> Row:
 
 def _measures_notes(sources: Sources, confidence: float) -> list[str]:
     """Return what a reader of the table must know: methods, marks, and the reason of each absent number."""
-    notes = [
-        f"AUC: DeLong's interval. Proportions: Clopper and Pearson's exact interval. All intervals are {share(confidence)}."
-    ]
+    notes = [f"AUC: DeLong’s interval; proportions: Clopper and Pearson’s exact interval; both {share(confidence)}."]
     if any(is_underpowered(source.get("auc") or {}) for source in sources.values()):
         notes.append(
             f"“underpowered”: the interval of the AUC is wider than {UNDERPOWERED_WIDTH:g}; "
             "the set holds too few patients for a firm statement about this source."
         )
-    reasons: dict[str, list[str]] = {}
+    remarks: dict[str, list[str]] = {}
     for name, source in ordered(sources):
-        if not has_estimate(source.get("auc")):
-            reasons.setdefault(absence(source), []).append(title_of(name, sources))
-    notes += [f"AUC not defined for {', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    if any(not has_estimate(source.get(key)) for source in sources.values() for key in PROPORTIONS):
-        notes.append(f"{ABSENT}: nobody to count (0/0), or no call was made.")
-    return notes
+        for remark in _remarks(source):
+            remarks.setdefault(remark, []).append(title_of(name, sources))
+    return notes + [f"{', '.join(names)}: {remark}" for remark, names in remarks.items()]
+
+
+def _remarks(source: Mapping[str, Any]) -> list[str]:
+    """Return why a source lacks a number, and what of its AUC must not be misread."""
+    remarks = []
+    if not has_estimate(source.get("auc")):
+        remarks.append(f"AUC not defined: {absence(source)}")
+    elif note := source["auc"].get("note"):
+        remarks.append(f"AUC {note}.")
+    gone = [label for key, label in PROPORTIONS.items() if not has_estimate(source.get(key))]
+    if gone:
+        why = "no call was made" if not source.get("counts") else "nobody to count (0/0)"
+        remarks.append(f"{', '.join(gone)} not defined: {_stated(source, 'no calls') or why}.")
+    return remarks
+
+
+def _stated(source: Mapping[str, Any], start: str) -> str:
+    """Return the part of a source's `reason` that begins with `start`, without a closing stop."""
+    parts = str(source.get("reason") or "").split("; ")
+    return next((part.removeprefix("AUC: ").rstrip(".") for part in parts if part.startswith(start)), "")
 
 
 def absence(source: Mapping[str, Any]) -> str:
     """Return why a source has no AUC, as a sentence."""
-    auc = source.get("auc")
-    stated = auc.get("reason") if isinstance(auc, Mapping) else None
-    if stated := stated or source.get("auc_reason") or source.get("reason"):
-        return f"{str(stated).rstrip('.')}."
+    if stated := _stated(source, "AUC: "):
+        return f"{stated}."
     counts = source.get("counts") or {}
     positive = counts.get("tp", 0) + counts.get("fn", 0)
     negative = counts.get("fp", 0) + counts.get("tn", 0)
@@ -132,24 +145,30 @@ def comparisons_table(name: str, body: Mapping[str, Any], confidence: float) -> 
     if not comparisons:
         return None
     sources: Sources = body["sources"]
-    rows = tuple(_comparison_row(item, sources) for item in comparisons)
+    level = share(confidence)
     columns = (
-        Column("Comparison", share=1.6),
-        Column(f"Difference of AUC ({share(confidence)} CI)", "right", 1.5),
-        Column("P (DeLong)", "right", 0.8),
-        Column("P, Holm", "right", 0.8),
-        Column("Only first / only second correct", "right", 1.15),
-        Column("P (McNemar)", "right", 0.85),
-        Column("P, Holm", "right", 0.8),
+        Column("Comparison", share=1.7),
+        Column(f"Difference of AUC ({level} CI)", "right", 1.35),
+        Column("P, DeLong", "right", 0.75),
+        Column("P, DeLong, Holm", "right", 0.85),
+        Column("Only first / only second right", "right", 1.15),
+        Column("P, McNemar", "right", 0.85),
+        Column("P, McNemar, Holm", "right", 0.9),
     )
-    notes = [
-        "Difference: first source minus second, on the same patients. Holm: corrected for the number of declared "
-        f"comparisons, here {sum(bool(item.get('declared', True)) for item in comparisons)}.",
-    ]
-    if any(not item.get("declared", True) for item in comparisons):
-        notes.append("Comparisons marked “not declared” were not planned and are not corrected: exploratory.")
-    caption = f"{set_title(name)}: paired tests between sources."
-    return Table(f"comparisons_{name}", caption, columns, rows, tuple(notes))
+    caption = f"{set_title(name)}: paired tests between sources, on the same patients."
+    rows = _comparison_rows(comparisons, sources)
+    return Table(f"comparisons_{name}", caption, columns, rows, tuple(_comparison_notes(comparisons, sources)))
+
+
+def _comparison_rows(comparisons: Sequence[Mapping[str, Any]], sources: Sources) -> tuple[Row, ...]:
+    declared = [item for item in comparisons if item.get("declared", True)]
+    further = [item for item in comparisons if not item.get("declared", True)]
+    groups = {"Declared before the study": declared, "Exploratory: not declared, not corrected": further}
+    rows: list[Row] = []
+    for title, items in groups.items():
+        if items:
+            rows += [Row((Cell(title),), heading=True), *(_comparison_row(item, sources) for item in items)]
+    return tuple(rows)
 
 
 def _comparison_row(item: Mapping[str, Any], sources: Sources) -> Row:
@@ -158,7 +177,7 @@ def _comparison_row(item: Mapping[str, Any], sources: Sources) -> Row:
     discordant = f"{mcnemar['b']} / {mcnemar['c']}" if {"b", "c"} <= set(mcnemar) else ABSENT
     return Row(
         (
-            Cell(pair, note="" if item.get("declared", True) else "not declared"),
+            Cell(pair),
             difference(auc),
             Cell(p_value(auc.get("p_value"))),
             Cell(p_value(auc.get("p_holm"))),
@@ -167,6 +186,26 @@ def _comparison_row(item: Mapping[str, Any], sources: Sources) -> Row:
             Cell(p_value(mcnemar.get("p_holm"))),
         )
     )
+
+
+def _comparison_notes(comparisons: Sequence[Mapping[str, Any]], sources: Sources) -> list[str]:
+    declared = sum(bool(item.get("declared", True)) for item in comparisons)
+    notes = [
+        "Difference: AUC of the first source less that of the second. Only first / only second right: patients whom "
+        f"one of the two called rightly and the other wrongly. Holm: corrected for the {declared} declared comparisons "
+        "of this set."
+    ]
+    named = {name for item in comparisons for name in (item["a"], item["b"])}
+    graded = [title_of(n, sources) for n in sources if n in named and (sources[n].get("auc") or {}).get("note")]
+    if graded:
+        notes.append(
+            f"{', '.join(graded)}: mind the note on this AUC in the table of results before reading its difference."
+        )
+    return notes + [
+        f"{title_of(item['a'], sources)} vs {title_of(item['b'], sources)}: {str(item['reason']).rstrip('.')}."
+        for item in comparisons
+        if item.get("reason")
+    ]
 
 
 def threshold_text(value: object) -> str:

@@ -22,7 +22,14 @@ from alnus.provenance import write_atomic
 
 INK, MUTED, GRID, PAPER = "#1f2328", "#6a737d", "#dfe3e8", "#ffffff"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (5, 1.4, 1, 1.4)), (0, (1.2, 1.2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 1.6)),
+    (0, (5, 1.4, 1, 1.4)),
+    (0, (1.2, 1.2)),
+    (0, (8, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+)
 MARKERS = ("^", "s", "D", "v", "P", "X", "p", "h")
 PNG_DPI = 200
 
@@ -60,7 +67,8 @@ def settings() -> dict[str, Any]:
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in our style, whatever the user's matplotlibrc says; a glyph the font lacks becomes a box, silently."""
-    with mpl.rc_context(settings()), warnings.catch_warnings():
+    ours: Any = settings()  # the stubs want a literal of every key
+    with mpl.rc_context(ours), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
         yield
 
@@ -82,7 +90,10 @@ def unit_axes(axes: Axes) -> None:
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write <name>.svg and <name>.png below `folder`."""
-    for suffix, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": PNG_DPI, "metadata": {"Software": None}})):
+    for suffix, options in (
+        ("svg", {"metadata": {"Date": None}}),
+        ("png", {"dpi": PNG_DPI, "metadata": {"Software": None}}),
+    ):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix, **options)  # type: ignore[arg-type]  # the stubs know no per-format metadata
+        figure.savefig(buffer, format=suffix, **options)
         write_atomic(folder / f"{name}.{suffix}", buffer.getvalue())

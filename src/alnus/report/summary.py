@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alnus.report.document import Text
+from alnus.report.document import Block, Bullets, Text
 from alnus.report.run_files import RunFiles
 from alnus.report.set_tables import PROPORTIONS, Sources, absence, kind_of, ordered, title_of
 from alnus.report.wording import (
     count,
     difference,
     has_estimate,
+    in_sentence,
     interval,
     is_number,
     is_underpowered,
@@ -24,10 +25,22 @@ from alnus.report.wording import (
 )
 
 
-def summary(files: RunFiles) -> tuple[Text, ...]:
-    """Return one paragraph a test set."""
+def summary(files: RunFiles) -> tuple[Block, ...]:
+    """Return a heading and a list of sentences for each test set."""
     lead = lead_network(files)
-    return tuple(_set_summary(files, name, body, lead) for name, body in files.sets().items())
+    blocks: list[Block] = []
+    for name, body in files.sets().items():
+        blocks += [
+            Text(_population(files, name, body), heading=f"{set_title(name)}."),
+            Bullets(tuple(_points(files, body, lead))),
+        ]
+    return tuple(blocks)
+
+
+def _population(files: RunFiles, name: str, body: Mapping[str, Any]) -> str:
+    patients = count(body["patients"], "simulated patient" if files.phantom else "patient")
+    text = f"{patients}, {body['positive']} with and {body['negative']} without metastasis."
+    return f"{text} The thresholds were chosen on these very patients: optimistic." if name == "val" else text
 
 
 def lead_network(files: RunFiles) -> str | None:
@@ -40,22 +53,20 @@ def lead_network(files: RunFiles) -> str | None:
     return max(means, key=lambda source: means[source]) if means else None
 
 
-def _set_summary(files: RunFiles, name: str, body: Mapping[str, Any], lead: str | None) -> Text:
+def _points(files: RunFiles, body: Mapping[str, Any], lead: str | None) -> list[str]:
     sources: Sources = body["sources"]
     models = {key: source for key, source in sources.items() if kind_of(source) == "model"}
-    parts = [f"{count(body['patients'], 'patient')}, {body['positive']} with and {body['negative']} without metastasis."]
-    if name == "val":
-        parts.append("The thresholds were chosen on these very patients, so these numbers are optimistic.")
     chosen = lead if lead in models else _highest(models)
+    points = []
     if chosen:
-        why = "the network with the highest validation AUC" if chosen == lead else "the network with the highest AUC here"
-        only = len(models) == 1
-        parts += _network_sentences(models[chosen], title_of(chosen, models), "" if only else why, files.confidence)
-        parts += _rival_sentences(models, chosen)
-        parts += _comparison_sentences(body, chosen, files.confidence)
-    parts += _ceiling_sentences(sources)
-    parts += _reader_sentences(sources)
-    return Text(" ".join(parts), heading=set_title(name), tone="lead")
+        why = (
+            "the network with the highest validation AUC" if chosen == lead else "the network with the highest AUC here"
+        )
+        subject = title_of(chosen, models) if len(models) == 1 else f"{title_of(chosen, models)}, {why},"
+        points.append(" ".join(_network_sentences(models[chosen], subject, files.confidence)))
+        points += _rival_sentences(models, chosen)
+        points += _comparison_sentences(body, chosen, files.confidence)
+    return [*points, *_reader_sentences(sources), *_ceiling_sentences(sources)]
 
 
 def _highest(models: Sources) -> str | None:
@@ -63,13 +74,12 @@ def _highest(models: Sources) -> str | None:
     return max(known, key=lambda name: known[name]) if known else next(iter(models), None)
 
 
-def _network_sentences(source: Mapping[str, Any], title: str, why: str, confidence: float) -> list[str]:
-    subject = f"{title}, {why}," if why else title
+def _network_sentences(source: Mapping[str, Any], subject: str, confidence: float) -> list[str]:
     auc = source.get("auc")
     if has_estimate(auc):
         sentences = [f"{subject} reached an AUC of {number(auc['estimate'])} ({share(confidence)} CI {interval(auc)})."]
     else:
-        sentences = [f"The AUC of {title} is not defined: {absence(source)}"]
+        sentences = [f"{subject} has no AUC on this set: {absence(source)}"]
     measured = [
         f"{label.lower()} {proportion_cell(source.get(key)).text}"
         for key, label in list(PROPORTIONS.items())[:3]
@@ -106,9 +116,7 @@ def _comparison_sentences(body: Mapping[str, Any], chosen: str, confidence: floa
         if chosen not in (item["a"], item["b"]) or not item.get("declared", True) or not has_estimate(auc):
             continue
         sources: Sources = body["sources"]
-        pair = f"{title_of(item['a'], sources)} less {title_of(item['b'], sources).lower()}"
-        if item["b"] != "image":
-            pair = f"{title_of(item['a'], sources)} less {title_of(item['b'], sources)}"
+        pair = f"{title_of(item['a'], sources)} against {in_sentence(title_of(item['b'], sources))}"
         adjusted = auc.get("p_holm") if is_number(auc.get("p_holm")) else auc.get("p_value")
         sentences.append(
             f"{pair}: difference of AUC {difference(auc).text}, {p_phrase(auc.get('p_value'))}"
@@ -130,13 +138,13 @@ def _verdict(p: object, confidence: float) -> str:
 
 def _ceiling_sentences(sources: Sources) -> list[str]:
     known = [
-        f"{number(source['auc']['estimate'])} for the {name}"
+        f"{number(source['auc']['estimate'])} ({name})"
         for name, source in ordered(sources)
         if kind_of(source) == "ceiling" and has_estimate(source.get("auc"))
     ]
     if not known:
         return []
-    return [f"The simulation's truth allows at best, in expectation, about these AUCs on this set: {spoken(known)}."]
+    return [f"What the simulation’s truth allows: the best possible reader’s AUC on these patients is {spoken(known)}."]
 
 
 def _reader_sentences(sources: Sources) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from alnus.report.document import Cell
 
@@ -39,6 +39,11 @@ def source_title(name: str, kind: str = "model") -> str:
     return SOURCES.get(name, name)
 
 
+def in_sentence(title: str) -> str:
+    """Return a title as it stands inside a sentence: "static image", but "TIN" and "Reader anna"."""
+    return "the static image" if title == SOURCES["image"] else title
+
+
 def number(value: float, digits: int = 3) -> str:
     """Return a number with a true minus sign. 0.0 where it rounds to zero from below."""
     text = f"{value:.{digits}f}"
@@ -50,7 +55,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def has_estimate(measure: object) -> bool:
+def has_estimate(measure: object) -> TypeGuard[Mapping[str, Any]]:
     """Tell whether a measure of results.json holds an estimate."""
     return isinstance(measure, Mapping) and is_number(measure.get("estimate"))
 

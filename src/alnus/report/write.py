@@ -21,6 +21,7 @@ from alnus.report.roc_figure import roc_figure
 from alnus.report.run_files import RunFiles, read_run
 from alnus.report.set_tables import PROPORTIONS, kind_of
 from alnus.report.style import save, styled
+from alnus.report.wording import set_title
 
 MEASURES = ("set", "source", "kind", "measure", "estimate", "low", "high", "numerator", "denominator")
 
@@ -49,7 +50,10 @@ def draw_figures(files: RunFiles, folder: Path) -> None:
         if flow.trunk or flow.leaves:
             save(flow_figure(flow), folder, "flow")
         for name, body in files.sets().items():
-            save(roc_figure(body["sources"], confidence=files.confidence), folder, f"roc_{file_stem(name)}")
+            roc = roc_figure(
+                body["sources"], title=set_title(name), confidence=files.confidence, order=files.models_in_order()
+            )
+            save(roc, folder, f"roc_{file_stem(name)}")
         for source, models in curves(files).items():
             save(learning_figure(models), folder, f"learning_{file_stem(source)}")
 
