@@ -15,8 +15,8 @@ from alnus.errors import CohortError, ConfigError, UsageError
 from alnus.evaluation import (
     apply_thresholds,
     auc,
-    compare,
     compare_aucs,
+    compare_sources,
     evaluate,
     evaluate_readers,
     freeze_thresholds,
@@ -118,6 +118,11 @@ def test_each_threshold_states_its_rule():
     assert rules["Dr Binary"] == "the source's own call"
     given = evaluate(TABLE, kinds=KINDS, thresholds={"tin": 0.123})["thresholds"]["tin"]
     assert given == {"value": 0.123, "rule": "frozen beforehand"}
+
+
+def test_a_threshold_that_lost_digits_in_a_file_is_still_known_as_youdens():
+    rounded = {"tin": round(RESULTS["thresholds"]["tin"]["value"], 9)}
+    assert evaluate(TABLE, kinds=KINDS, thresholds=rounded)["thresholds"]["tin"]["rule"] == "Youden on validation"
 
 
 def test_a_table_with_its_calls_gives_the_same_results_as_before_they_were_filled():
@@ -308,7 +313,7 @@ def test_readers_alone_are_evaluated_on_the_training_patients_too():
 
 
 def test_compare_gives_both_sources_and_their_tests_on_each_test_set():
-    found = compare(TABLE, "tin", "Dr Binary")
+    found = compare_sources(TABLE, "tin", "Dr Binary")
     json.dumps(found, allow_nan=False)
     assert list(found["sets"]) == ["test_a", "test_b"]
     expected = next(r for r in RESULTS["sets"]["test_a"]["comparisons"] if (r["a"], r["b"]) == ("tin", "Dr Binary"))
@@ -318,15 +323,23 @@ def test_compare_gives_both_sources_and_their_tests_on_each_test_set():
     assert tin["auc"] == RESULTS["sets"]["test_a"]["sources"]["tin"]["auc"]
 
 
+def test_compare_shows_each_source_on_the_patients_that_both_have():
+    read_less = TABLE[(TABLE["source"] != "Dr Binary") | ~TABLE["patient_id"].isin(["test_a-0", "test_a-5"])]
+    part = compare_sources(read_less, "tin", "Dr Binary", kinds=KINDS)["sets"]["test_a"]
+    assert part["patients"] == 59
+    assert {name: source["patients"] for name, source in part["sources"].items()} == {"tin": 59, "Dr Binary": 59}
+    assert part["sources"]["Dr Binary"]["kind"] == "reader"
+
+
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [("tin", "tim", "'tim' is no source of the table; its sources are Dr Binary"), ("tin", "tin", "with itself")],
 )
 def test_compare_refuses_what_it_cannot_compare(a, b, message):
     with pytest.raises(CohortError, match=message):
-        compare(TABLE, a, b)
+        compare_sources(TABLE, a, b)
 
 
 def test_compare_refuses_validation_patients_alone():
     with pytest.raises(CohortError, match="no set but training and validation holds both"):
-        compare(TABLE[TABLE["split"] == "val"], "tin", "image")
+        compare_sources(TABLE[TABLE["split"] == "val"], "tin", "image")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from alnus.evaluation import compare, evaluate, format_comparison, format_results
+from alnus.evaluation import compare_sources, evaluate, format_comparisons, format_results
 from alnus.evaluation.text import format_p
 
 LABELS = np.repeat([1, 0], [21, 40])
@@ -55,10 +55,11 @@ def test_simulated_patients_are_announced_first():
 
 
 def test_a_comparison_shows_both_sources_and_the_difference():
-    text = format_comparison(compare(table(), "tin", "image"))
+    text = format_comparisons(compare_sources(table(), "tin", "image"))
     assert "tin \u2212 image" in text
     assert "P (DeLong)" in text
     assert "0 / 0" in text
+    assert " to " in text  # between the ends of a difference, which may be negative
 
 
 def test_small_p_values_are_not_shown_as_zero():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from alnus.evaluation.proportions import proportion as proportion
     from alnus.evaluation.proportions import sensitivity as sensitivity
     from alnus.evaluation.proportions import specificity as specificity
-    from alnus.evaluation.results import compare as compare
+    from alnus.evaluation.results import compare_sources as compare_sources
     from alnus.evaluation.results import evaluate as evaluate
     from alnus.evaluation.results import evaluate_readers as evaluate_readers
     from alnus.evaluation.results import results_schema as results_schema
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from alnus.evaluation.table import check_predictions as check_predictions
     from alnus.evaluation.table import read_predictions as read_predictions
     from alnus.evaluation.table import to_patients as to_patients
-    from alnus.evaluation.text import format_comparison as format_comparison
+    from alnus.evaluation.text import format_comparisons as format_comparisons
     from alnus.evaluation.text import format_results as format_results
     from alnus.evaluation.thresholds import apply_thresholds as apply_thresholds
     from alnus.evaluation.thresholds import freeze_thresholds as freeze_thresholds
@@ -49,10 +49,10 @@ _HOME = {
         "MEASURES", "Counts", "Proportion", "accuracy", "confusion", "npv", "ppv", "proportion", "sensitivity",
         "specificity",
     ),
-    "results": ("compare", "evaluate", "evaluate_readers", "results_schema"),
+    "results": ("compare_sources", "evaluate", "evaluate_readers", "results_schema"),
     "roc": ("RocCurve", "roc_curve", "youden_threshold"),
     "table": ("check_predictions", "read_predictions", "to_patients"),
-    "text": ("format_comparison", "format_results"),
+    "text": ("format_comparisons", "format_results"),
     "thresholds": ("apply_thresholds", "freeze_thresholds"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

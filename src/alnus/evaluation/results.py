@@ -25,13 +25,13 @@ from alnus.evaluation.proportions import MEASURES, confusion
 from alnus.evaluation.roc import roc_curve
 from alnus.evaluation.sources import called_patients, source_kinds
 from alnus.evaluation.table import check_predictions
-from alnus.evaluation.thresholds import Threshold, only_calls
+from alnus.evaluation.thresholds import Threshold
 
 SCHEMA_VERSION = 1
 SET_ORDER = ("train", "val", "test_a", "test_b", "folds", "all")
 NO_CALLS = "no calls: no threshold, for there are no validation patients of both classes"
 NO_WIDTH = "DeLong's variance is zero, so this interval does not show the uncertainty"
-CALLS_ONLY = "of 0/1 calls: the mean of sensitivity and specificity, below the AUC of the graded suspicion behind them"
+CALLS_ONLY = "of 0/1 calls: the mean of sensitivity and specificity, usually below the AUC of a graded reading"
 
 
 def evaluate(
@@ -64,18 +64,19 @@ def evaluate_readers(
     return _evaluate(table, config or EvaluationConfig(), None, kinds, phantom, unseen=())
 
 
-def compare(
+def compare_sources(
     predictions: pd.DataFrame,
     a: str,
     b: str,
     config: EvaluationConfig | None = None,
     *,
     thresholds: Mapping[str, Threshold] | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the paired comparison of two sources on every set but training and validation.
 
     The dictionary has a, b, confidence, aggregation and sets: name -> the comparison as in results.json, without
-    Holm's correction, with each source's own statistics under `sources`.
+    Holm's correction, with each source's own statistics, on the patients that both have, under `sources`.
     Raises CohortError where a or b is no source, they are the same, or no test set holds both.
     """
     config = config or EvaluationConfig()
@@ -87,12 +88,13 @@ def compare(
     if a == b:
         raise CohortError(f"'{a}' cannot be compared with itself; name two sources")
     patients, rules = called_patients(table[table["source"].isin([a, b])], config.aggregation, thresholds)
-    kinds = source_kinds(table, None)
-    sets = {
-        name: compare_pair(rows, a, b, confidence=config.confidence) | {"sources": _sources(rows, kinds, rules, config)}
-        for name, rows in _by_set(patients, unseen=("train", "val"))
-        if set(rows["source"]) == {a, b}
-    }
+    kind_of = source_kinds(table, kinds)
+    sets = {}
+    for name, rows in _by_set(patients, unseen=("train", "val")):
+        both = rows[rows.duplicated("patient_id", keep=False)]  # in one set a source has a patient once
+        if not both.empty:
+            sets[name] = compare_pair(both, a, b, confidence=config.confidence)
+            sets[name]["sources"] = _sources(both, kind_of, rules, config)
     if not sets:
         raise CohortError(f"no set but training and validation holds both '{a}' and '{b}'; compare on test patients")
     return {"a": a, "b": b, "confidence": config.confidence, "aggregation": config.aggregation, "sets": sets}
@@ -171,7 +173,7 @@ def _statistics(rows: pd.DataFrame, confidence: float) -> dict[str, Any]:
     try:
         area = auc(labels, scores, confidence=confidence)
         notes = [NO_WIDTH] if area.standard_error == 0 else []
-        notes += [CALLS_ONLY] if only_calls(rows) else []
+        notes += [CALLS_ONLY] if rows["score"].isin([0, 1]).all() else []
         found["auc"] = asdict(area) | ({"note": "; ".join(notes)} if notes else {})
     except CohortError as error:
         reasons.append(f"AUC: {error}")

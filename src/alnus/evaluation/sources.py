@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from alnus.errors import UsageError
-from alnus.evaluation.table import KINDS, to_patients
-from alnus.evaluation.thresholds import OWN_CALL, Threshold, call_patients, freeze_thresholds, only_calls
+from alnus.evaluation.table import KINDS, patients_of
+from alnus.evaluation.thresholds import OWN_CALL, Threshold, call_patients, call_sources, freeze_patients
 
 YOUDEN = "Youden on validation"
 YOUDEN_FOLDS = "Youden on each fold's validation"
@@ -43,18 +44,18 @@ def called_patients(
     `thresholds` wins; then the calls that the table holds; then `freeze_thresholds`. Calls of the table that the
     frozen threshold reproduces are reported with that threshold.
     """
-    patients = to_patients(table, aggregation)
-    frozen = freeze_thresholds(table, aggregation=aggregation)
-    binary = {str(source): only_calls(rows) for source, rows in table.groupby("source")}
+    patients = patients_of(table, aggregation)
+    callers = call_sources(table)
+    frozen = freeze_patients(patients, callers)
     used: dict[str, Threshold] = dict(thresholds or {})
-    rules = {source: _stated(value, frozen.get(source), binary.get(source, False)) for source, value in used.items()}
-    for source in sorted(set(binary) - set(used)):
+    rules = {source: _stated(value, frozen.get(source), source in callers) for source, value in used.items()}
+    for source in sorted(set(table["source"]) - set(used)):
         rows = patients[patients["source"] == source]
         if rows["call"].notna().any() and not (source in frozen and _reproduces(rows, source, frozen[source])):
             rules[source] = {"value": None, "rule": CALLED}
         elif source in frozen:
             used[source] = frozen[source]
-            rules[source] = _stated(frozen[source], frozen[source], binary[source])
+            rules[source] = _stated(frozen[source], frozen[source], source in callers)
     return call_patients(patients, used), rules
 
 
@@ -64,12 +65,21 @@ def _reproduces(patients: pd.DataFrame, source: str, threshold: Threshold) -> bo
     return bool((anew[there] == patients.loc[there, "call"]).all())
 
 
-def _stated(threshold: Threshold, frozen: Threshold | None, binary: bool) -> dict[str, Any]:
+def _stated(threshold: Threshold, frozen: Threshold | None, calls: bool) -> dict[str, Any]:
     """Return a threshold with its rule: what the table's validation patients confirm, else frozen beforehand."""
-    folds = isinstance(threshold, Mapping)
-    rule = (YOUDEN_FOLDS if folds else YOUDEN) if threshold == frozen else GIVEN
-    if binary and threshold == OWN_CALL:
+    rule = YOUDEN if _same(threshold, frozen) else GIVEN
+    if calls and threshold == OWN_CALL:
         rule = OWN
     if isinstance(threshold, Mapping):
+        rule = YOUDEN_FOLDS if rule == YOUDEN else rule
         return {"value": None, "rule": rule, "folds": {str(fold): float(cut) for fold, cut in threshold.items()}}
     return {"value": float(threshold), "rule": rule}
+
+
+def _same(threshold: Threshold, frozen: Threshold | None) -> bool:
+    """Return whether two thresholds are equal but for the digits that a file may have lost."""
+    if isinstance(threshold, Mapping) and isinstance(frozen, Mapping):
+        return set(threshold) == set(frozen) and all(_same(threshold[fold], frozen[fold]) for fold in threshold)
+    if isinstance(threshold, Mapping) or isinstance(frozen, Mapping) or frozen is None:
+        return False
+    return math.isclose(threshold, frozen, rel_tol=1e-6)

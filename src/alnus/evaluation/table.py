@@ -77,7 +77,12 @@ def to_patients(table: pd.DataFrame, aggregation: Literal["mean", "max"] = "mean
     rows sorted by these, hence the same for any order of the table's rows. table: a predictions table.
     Raises CohortError as `check_predictions` does.
     """
-    groups = check_predictions(table).groupby(UNIT, sort=True)
+    return patients_of(check_predictions(table), aggregation)
+
+
+def patients_of(checked: pd.DataFrame, aggregation: Literal["mean", "max"]) -> pd.DataFrame:
+    """Do what `to_patients` does for a table that has been checked."""
+    groups = checked.groupby(UNIT, sort=True)
     patients = groups.agg(label=("label", "first"), call=("call", "first"), videos=("score", "size"))
     patients.insert(1, "score", groups["score"].agg(aggregation))
     return patients.reset_index()
@@ -156,7 +161,7 @@ def _check_rows_together(table: pd.DataFrame, origin: str) -> None:
 def _varies(table: pd.DataFrame, group: list[str], column: str) -> pd.Series:
     """Mark the rows whose value is not that of their group's first row; a missing call is a value of its own."""
     values = table[column].fillna(-1) if column == "call" else table[column]
-    first = values.groupby([table[name] for name in group]).transform("first")
+    first = values.groupby([table[name] for name in group], sort=False).transform("first")
     marked: pd.Series = values != first
     return marked
 

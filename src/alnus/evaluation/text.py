@@ -42,8 +42,8 @@ def format_results(
     return "\n\n".join(parts) + "\n"
 
 
-def format_comparison(comparison: Mapping[str, Any]) -> str:
-    """Return what `compare` found: for each set both sources' statistics, then the paired tests."""
+def format_comparisons(comparison: Mapping[str, Any]) -> str:
+    """Return what `compare_sources` found: for each set both sources' statistics, then the paired tests."""
     parts = []
     for name, row in comparison["sets"].items():
         parts.append(f"{SET_TITLES.get(name, name)}: {row['patients']} patients with an answer of both")
@@ -58,6 +58,13 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
 def format_auc(area: Mapping[str, Any] | None) -> str:
     """Return an AUC as "0.914 (0.843-0.985)"."""
     return NONE if area is None else f"{area['estimate']:.3f} ({area['low']:.3f}\u2013{area['high']:.3f})"
+
+
+def format_difference(difference: Mapping[str, Any] | None) -> str:
+    """Return a difference of AUCs as "0.058 (-0.012 to 0.128)"."""
+    if difference is None:
+        return NONE
+    return f"{difference['estimate']:.3f} ({difference['low']:.3f} to {difference['high']:.3f})"
 
 
 def format_proportion(share: Mapping[str, Any] | None) -> str:
@@ -93,7 +100,7 @@ def _comparison_row(row: Mapping[str, Any]) -> list[str]:
     area, calls = row["auc"] or {}, row["mcnemar"] or {}
     return [
         f"{row['a']} \u2212 {row['b']}",
-        format_auc(row["auc"]),
+        format_difference(row["auc"]),
         format_p(area.get("p_value")),
         format_p(area.get("p_holm")),
         f"{calls['b']} / {calls['c']}" if calls else NONE,

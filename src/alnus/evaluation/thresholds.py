@@ -6,7 +6,7 @@ validation patients. A source that scores only 0 and 1 (a sonographer's call) is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 
 from alnus.errors import CohortError
 from alnus.evaluation.roc import youden_threshold
-from alnus.evaluation.table import UNIT, check_predictions, to_patients
+from alnus.evaluation.table import UNIT, check_predictions, patients_of
 
 Threshold = float | Mapping[int, float]
 """One number, or one for each fold."""
@@ -31,17 +31,24 @@ def freeze_thresholds(
     validation patients of both classes, in every fold if it has folds, is left out: it gets no calls.
     Raises CohortError for a table that `check_predictions` refuses.
     """
+    checked = check_predictions(predictions)
+    return freeze_patients(patients_of(checked, aggregation), call_sources(checked))
+
+
+def freeze_patients(patients: pd.DataFrame, callers: Set[str]) -> dict[str, Threshold]:
+    """Do what `freeze_thresholds` does for the table of `to_patients`; callers: the sources of calls."""
     frozen: dict[str, Threshold] = {}
-    for source, table in check_predictions(predictions).groupby("source"):
-        threshold = OWN_CALL if only_calls(table) else _on_validation(to_patients(table, aggregation))
+    for source, rows in patients.groupby("source"):
+        threshold = OWN_CALL if source in callers else _on_validation(rows)
         if threshold is not None:
             frozen[str(source)] = threshold
     return frozen
 
 
-def only_calls(table: pd.DataFrame) -> bool:
-    """Return whether all scores of a source's rows are 0 or 1."""
-    return bool(table["score"].isin([0, 1]).all())
+def call_sources(table: pd.DataFrame) -> set[str]:
+    """Return the sources whose scores are all 0 or 1, before they are averaged to patients."""
+    only_calls = table["score"].isin([0, 1]).groupby(table["source"]).all()
+    return set(only_calls.index[only_calls])
 
 
 def _on_validation(patients: pd.DataFrame) -> Threshold | None:
@@ -65,7 +72,7 @@ def apply_thresholds(
     Raises CohortError where a threshold names a source that the table does not hold, or lacks one of its folds.
     """
     table = check_predictions(predictions)
-    patients = call_patients(to_patients(table, aggregation), thresholds)
+    patients = call_patients(patients_of(table, aggregation), thresholds)
     calls = patients.set_index(UNIT)["call"]
     table["call"] = calls.reindex(pd.MultiIndex.from_frame(table[UNIT])).to_numpy()
     return table
