@@ -230,19 +230,26 @@ def test_with_21_of_61_patients_and_an_auc_of_0914_the_interval_covers_less_than
     assert 0.88 < coverage(0.914, positives=21, negatives=40, studies=4000, seed=6) < 0.91
 
 
+def fastest_s(statistic, labels, scores, *, limit_s):
+    """Processor time of the best of up to five runs; one within the limit is enough, for the machine may be busy."""
+    best = np.inf
+    for _ in range(5):
+        start = time.process_time()
+        statistic(labels, *scores)
+        best = min(best, time.process_time() - start)
+        if best < limit_s:
+            break
+    return best
+
+
 @pytest.mark.parametrize(("patients", "limit_s"), [(100_000, 0.2), (1_000_000, 2.0)])
 def test_delong_takes_a_million_patients_in_two_seconds(patients, limit_s):
     rng = np.random.default_rng(1)
     labels = rng.random(patients) < 0.3
     a = rng.normal(labels * 1.0)
     b = np.round(a + rng.normal(size=patients), 2)
-    times = {auc: [], compare_aucs: []}
-    for _ in range(3):  # the best of three: the machine may be busy with other things
-        for statistic, scores in ((auc, (a,)), (compare_aucs, (a, b))):
-            start = time.perf_counter()
-            statistic(labels, *scores)
-            times[statistic].append(time.perf_counter() - start)
-    assert max(min(taken) for taken in times.values()) < limit_s
+    for statistic, scores in ((auc, (a,)), (compare_aucs, (a, b))):
+        assert fastest_s(statistic, labels, scores, limit_s=limit_s) < limit_s, statistic.__name__
 
 
 def test_names_are_reached_as_attributes_and_unknown_ones_refused():

