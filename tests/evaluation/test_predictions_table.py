@@ -137,6 +137,17 @@ def test_text_that_is_no_parquet_is_refused_by_name(tmp_path):
         read_predictions(tmp_path / "p.parquet")
 
 
+@pytest.mark.parametrize("scores", [[1j, 2j, 3j], pd.date_range("2020", periods=3), [[1], [2], [3]]])
+def test_scores_that_pandas_would_silently_turn_into_numbers_are_refused(scores):
+    with pytest.raises(CohortError, match=r"row 1 .* column score: .* is no number"):
+        check_predictions(table().assign(score=scores))
+
+
+@pytest.mark.parametrize("labels", [[True, True, False], pd.array([1, 1, 0], dtype="Int64"), ["1", "1", "0"]])
+def test_labels_of_any_type_that_means_zero_or_one_are_understood(labels):
+    assert check_predictions(table().assign(label=labels))["label"].tolist() == [1, 1, 0]
+
+
 def test_a_column_named_twice_is_refused():
     with pytest.raises(CohortError, match="a column's name stands twice"):
         check_predictions(pd.concat([table(), table()[["label"]]], axis=1))

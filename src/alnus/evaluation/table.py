@@ -111,6 +111,8 @@ def _text(column: pd.Series) -> pd.Series:
 def _check_numbers(table: pd.DataFrame, origin: str) -> None:
     for column in ("label", "score", "call", "fold"):
         raw = table[column]
+        if getattr(raw.dtype, "kind", "O") in "cmM":  # pandas would make numbers of dates and complex values
+            raw = raw.astype(str)
         empty = raw.isna() | raw.astype(object).eq("")
         numbers = pd.to_numeric(raw.where(~empty), errors="coerce").astype(np.float64)
         _refuse(table, numbers.isna() & ~empty, column, "is no number", origin)
