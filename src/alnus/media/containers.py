@@ -1,0 +1,154 @@
+"""What a file is, told by its first bytes, and how many bytes it says it has.
+
+A suffix is never believed. Playlists, concatenation scripts and anything else that FFmpeg would follow to other
+files have no magic bytes here and are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from alnus.media.refusal import Refused
+
+HEAD_BYTES = 512
+
+VIDEOS = ("avi", "mov", "mpeg", "mpegvideo", "mpegts", "matroska", "gif", "asf", "h264", "hevc")  # FFmpeg's demuxers
+STILLS = ("png", "jpeg", "bmp", "tiff")
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+_MAGIC = (
+    (b"\x1a\x45\xdf\xa3", "matroska"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"\x00\x00\x01\xba", "mpeg"),
+    (b"\x00\x00\x01\xb3", "mpegvideo"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"II*\x00", "tiff"),
+    (b"MM\x00*", "tiff"),
+)
+
+
+def sniffed(head: bytes) -> str | None:
+    """Return what the first HEAD_BYTES of a file are: "dicom", one of VIDEOS, one of STILLS, or None."""
+    if head[128:132] == b"DICM" or _is_bare_dicom(head):
+        return "dicom"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "avi"
+    if head[4:8] in _MP4_BOXES:
+        return "mov"
+    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:  # sync bytes of transport packets
+        return "mpegts"
+    if head[:2] == b"BM" and head[6:10] == bytes(4):  # the reserved fields of a BITMAPFILEHEADER
+        return "bmp"
+    return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
+
+
+def _is_bare_dicom(head: bytes) -> bool:
+    """Tell a data set without the preamble of PS3.10 7.1 by its first element: group 0002 or 0008, a plausible VR."""
+    if head[:2] not in (b"\x02\x00", b"\x08\x00") or head[3:4] != b"\x00":
+        return False
+    explicit = head[4:6] in (b"UL", b"CS", b"UI", b"DA", b"TM", b"SH", b"LO", b"OB")
+    return explicit or (len(head) > 8 and head[5:8] == bytes(3))
+
+
+def first_bytes(path: Path) -> bytes:
+    """Return the first bytes of a regular file, or b"" for a directory.
+
+    Raises Refused for a path that is missing, empty, unreadable, a FIFO or a device.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return b""
+        if not stat.S_ISREG(mode):
+            raise Refused("it is neither a file nor a directory (a FIFO, socket or device)")
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except FileNotFoundError:
+        raise Refused("there is no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        reason = error.strerror if isinstance(error, OSError) else "not a valid path"
+        raise Refused(f"it cannot be opened ({reason})") from None
+    if not head:
+        raise Refused("the file is empty")
+    return head
+
+
+def stated_bytes(stream: BinaryIO, container: str) -> int | None:
+    """Return how long the container says that its file is, or None where it does not say.
+
+    A shorter file was cut: a recording or a copy that stopped.
+    """
+    measure = _MEASURES.get(container)
+    return None if measure is None else measure(stream)
+
+
+def size_of(stream: BinaryIO) -> int:
+    """Return the length of a seekable stream in bytes."""
+    return stream.seek(0, os.SEEK_END)
+
+
+def _riff_bytes(stream: BinaryIO) -> int | None:
+    """Sum the RIFF chunks; OpenDML files have several. A size of 0 or 2^32-1 is a writer's that could not go back."""
+    end, size = 0, size_of(stream)
+    while end < size:
+        stream.seek(end)
+        header = stream.read(8)
+        if header[:4] != b"RIFF" or len(header) < 8:
+            break
+        length = int.from_bytes(header[4:], "little")
+        if length in (0, 0xFFFFFFFF):
+            return None
+        end += 8 + length + length % 2
+    return end - 1 or None  # the last pad byte is often left out
+
+
+def _mp4_bytes(stream: BinaryIO) -> int | None:
+    """Walk the top-level boxes (ISO/IEC 14496-12, 4.2)."""
+    end, size = 0, size_of(stream)
+    while end < size:
+        stream.seek(end)
+        header = stream.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if length < 8 or not header[4:8].isascii():  # 0: to the end of the file; else not a box: trailing padding
+            return None
+        end += length
+    return end
+
+
+def _matroska_bytes(stream: BinaryIO) -> int | None:
+    """Read the length of the Segment that follows the EBML header (RFC 8794, section 6)."""
+    stream.seek(4)
+    header_length = _ebml_length(stream)
+    if header_length is None:
+        return None
+    stream.seek(header_length, os.SEEK_CUR)
+    if stream.read(4) != b"\x18\x53\x80\x67":
+        return None
+    length = _ebml_length(stream)
+    return None if length is None else stream.tell() + length
+
+
+def _ebml_length(stream: BinaryIO) -> int | None:
+    """Read a variable-length integer; None where it is missing or all ones (unknown)."""
+    first = stream.read(1)
+    if not first or first[0] == 0:
+        return None
+    octets = 9 - first[0].bit_length()
+    mask = (1 << (7 * octets)) - 1
+    value = int.from_bytes(first + stream.read(octets - 1), "big") & mask
+    return None if value == mask else value
+
+
+_MEASURES: dict[str, Callable[[BinaryIO], int | None]] = {
+    "avi": _riff_bytes,
+    "mov": _mp4_bytes,
+    "matroska": _matroska_bytes,
+}

@@ -1,0 +1,57 @@
+"""A file whose header is read and checked, and whose frames are still to be decoded: what every reader returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alnus.media.cine import Box, CineKind, Times
+
+Colours = Literal["luma", "grey", "rgb"]
+"""luma: brightness alone, of any file. grey: the same, but Coloured is raised at the first frame that has colours.
+rgb: (height, width, 3)."""
+
+DEFAULT_FRAME_RATE_HZ = 25.0
+"""Where a file states no time at all: PAL video, which most recorders of ultrasound machines wrote. Always noted."""
+
+
+class Coloured(Exception):  # noqa: N818  a finding, not an error: the file is opened again in colour
+    """A frame has colours, and the reader was asked for grey."""
+
+
+@dataclass
+class Opened:
+    """A checked header and the frames to come.
+
+    frames: yields (time in seconds or NaN, (H, W) or (H, W, 3) uint8), one at a time.
+    frame_rate_hz: for frames without a time; None where the file states none.
+    notes: complete when the frames are exhausted. The rest as in Cine.
+    """
+
+    kind: CineKind
+    frames: Iterator[tuple[float, NDArray[np.uint8]]]
+    frame_rate_hz: float | None = None
+    spacing_mm: tuple[float, float] | None = None
+    region: Box | None = None
+    phantom: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def settled_times(times_s: list[float], opened: Opened) -> Times:
+    """Return frame times from 0, strictly increasing; evenly spaced where the file's own are not, with a note."""
+    times: Times = np.asarray(times_s, np.float64)
+    if np.isfinite(times).all() and (np.diff(times) > 0).all() and np.isfinite(times[-1] - times[0]):
+        times -= times[0]
+        return times
+    rate_hz = opened.frame_rate_hz
+    if rate_hz is None:
+        rate_hz = DEFAULT_FRAME_RATE_HZ
+        if len(times) > 1:
+            opened.notes.append(f"no frame times stated: {rate_hz:g} frames/s assumed")
+    elif not np.isnan(times).all():
+        opened.notes.append(f"frame times do not increase: {rate_hz:.6g} frames/s used throughout")
+    return np.arange(len(times), dtype=np.float64) / rate_hz

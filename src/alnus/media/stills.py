@@ -1,0 +1,102 @@
+"""Still images as cines: one picture, the pages of a TIFF, or a folder of frames in natural order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from math import nan
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from alnus.media.colour import Pixels, Space, in_colours
+from alnus.media.containers import STILLS, first_bytes, sniffed
+from alnus.media.limits import DecodeLimits
+from alnus.media.opened import Colours, Opened
+from alnus.media.refusal import Refused
+
+_FORMATS = [name.upper() for name in STILLS]
+
+
+def open_still(path: Path, *, limits: DecodeLimits, colours: Colours) -> Opened:
+    """Open a PNG, JPEG, BMP or TIFF as a cine of one frame (a TIFF: one a page). Raises Refused."""
+    _checked_size(path, limits)
+    frames = ((nan, frame) for frame in _pages(path, limits, colours))
+    return Opened("image", frames)
+
+
+def open_folder(path: Path, *, limits: DecodeLimits, colours: Colours) -> Opened:
+    """Open the images of a folder, in natural order of their names, as a cine. Raises Refused.
+
+    Hidden files and files that are no images are left out; their number is noted.
+    """
+    names = [entry for entry in path.iterdir() if not entry.name.startswith(".") and entry.is_file()]
+    images = sorted((entry for entry in names if _is_still(entry)), key=lambda entry: natural_key(entry.name))
+    if not images:
+        raise Refused("the directory holds no PNG, JPEG, BMP or TIFF frames")
+    width, height = _checked_size(images[0], limits)
+    limits.check_count(len(images), width, height)
+    opened = Opened("frames", _folder_frames(images, (width, height), limits, colours))
+    if len(images) < len(names):
+        opened.notes.append(f"{len(names) - len(images)} files of the folder are no images and were left out")
+    return opened
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts frame2 before frame10."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def _is_still(path: Path) -> bool:
+    try:
+        return sniffed(first_bytes(path)) in STILLS
+    except Refused:
+        return False
+
+
+def _checked_size(path: Path, limits: DecodeLimits) -> tuple[int, int]:
+    """Return (width, height) from the header alone. Raises Refused where it is too large or no image."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            pages = getattr(image, "n_frames", 1)
+            limits.check_size(*image.size)
+            limits.check_count(pages, *image.size)
+            return image.size
+    except Image.DecompressionBombError:  # pillow's own bound, twice 89 million pixels
+        raise Refused(f"its picture is larger than {limits.max_side_px} pixels a side") from None
+    except UnidentifiedImageError:
+        raise Refused("its image header cannot be read") from None
+
+
+def _folder_frames(
+    images: list[Path], size: tuple[int, int], limits: DecodeLimits, colours: Colours
+) -> Iterator[tuple[float, Pixels]]:
+    for number, path in enumerate(images, start=1):
+        found = _checked_size(path, limits)
+        if found != size:
+            raise Refused(
+                f"frame {number} of the folder is {found[0]}x{found[1]} pixels, the first {size[0]}x{size[1]}"
+            )
+        yield nan, next(_pages(path, limits, colours))
+
+
+def _pages(path: Path, limits: DecodeLimits, colours: Colours) -> Iterator[Pixels]:
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            for page in range(getattr(image, "n_frames", 1)):
+                image.seek(page)
+                limits.check_size(*image.size)
+                yield in_colours(*_pixels(image), colours)
+    except (OSError, SyntaxError, EOFError) as error:  # pillow's ways to say that the data are cut or broken
+        raise Refused(f"its image data are damaged or cut ({type(error).__name__})") from None
+
+
+def _pixels(image: Image.Image) -> tuple[Pixels, Space]:
+    """Return the picture as 8-bit grey or RGB; 16-bit greys keep their upper byte, transparency is dropped."""
+    if image.mode.startswith("I"):
+        return (np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8), "grey"
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in ("L", "1", "LA"):
+        return np.asarray(upright.convert("L")), "grey"
+    return np.asarray(upright.convert("RGB")), "rgb"

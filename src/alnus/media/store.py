@@ -1,0 +1,151 @@
+"""The cine store's read side: any frame of any cine by memory map, without decoding the rest.
+
+The format is docs/decisions/0004-cine-store-format.md; `alnus.media.ingestion` writes it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alnus.errors import MediaError
+from alnus.media.refusal import shown
+from alnus.provenance import file_sha256, write_atomic
+
+INDEX, EXCLUDED, META, FRAMES, IMAGE = "index.csv", "excluded.csv", "meta.json", "frames.npy", "image.npy"
+NOTE_SEPARATOR = "; "
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """A row of index.csv. sha256: of frames.npy's bytes. Rate and spacing are None where the file states none."""
+
+    video: str
+    key: str
+    frames: int
+    height: int
+    width: int
+    duration_s: float
+    frame_rate_hz: float | None
+    spacing_row_mm: float | None
+    spacing_col_mm: float | None
+    sha256: str
+    phantom: bool
+    has_image: bool
+    notes: str
+
+
+COLUMNS = tuple(field.name for field in fields(StoreEntry))
+
+
+@dataclass(frozen=True)
+class CineStore:
+    """A folder that `ingest` left. Small enough to be sent to a loader's worker: frames are mapped when asked for."""
+
+    root: Path
+
+    @cached_property
+    def _entries(self) -> dict[str, StoreEntry]:
+        path = self.root / INDEX
+        try:
+            text = path.read_text(encoding="utf-8")
+            return {entry.video: entry for entry in map(_parsed, csv.DictReader(StringIO(text, newline="")))}
+        except FileNotFoundError:
+            raise MediaError(f"{shown(self.root)}: is no cine store, {INDEX} is missing; run `alnus ingest`") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = type(error).__name__
+            raise MediaError(f"{shown(path)}: cannot be read ({reason}); run `alnus ingest` again") from None
+
+    def videos(self) -> list[str]:
+        """Return the ingested videos, as the cohort table names them, in the table's order."""
+        return list(self._entries)
+
+    def entry(self, video: str) -> StoreEntry:
+        """Return what the index says of a video. Raises MediaError where the video is not in the store."""
+        try:
+            return self._entries[video]
+        except KeyError:
+            raise MediaError(
+                f"{shown(video)}: is not in the cine store {shown(self.root)}; {EXCLUDED} there may say why"
+            ) from None
+
+    def frames(self, video: str) -> NDArray[np.uint8]:
+        """Return the luma frames (T, H, W), mapped read-only: only the frames that are touched are read.
+
+        Raises MediaError where the file is missing or not of the size that the index states.
+        """
+        entry = self.entry(video)
+        path = self.root / entry.key / FRAMES
+        mapped = _mapped(path)
+        if mapped.shape != (entry.frames, entry.height, entry.width) or mapped.dtype != np.uint8:
+            raise MediaError(f"{shown(path)}: is not what the index states; run `alnus ingest` again")
+        return mapped
+
+    def image(self, video: str) -> NDArray[np.uint8] | None:
+        """Return the luma (H, W) of the still that the sonographer chose, None where the table names none."""
+        entry = self.entry(video)
+        return np.array(_mapped(self.root / entry.key / IMAGE)) if entry.has_image else None
+
+    def verify(self) -> list[str]:
+        """Read every cine and return the videos whose frames differ from their checksum; [] where all is well."""
+        return [entry.video for entry in self._entries.values() if not self._is_intact(entry)]
+
+    def _is_intact(self, entry: StoreEntry) -> bool:
+        try:
+            return file_sha256(self.root / entry.key / FRAMES) == entry.sha256
+        except OSError:
+            return False
+
+
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    try:
+        mapped: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = type(error).__name__
+        raise MediaError(f"{shown(path)}: is missing or damaged ({reason}); run `alnus ingest` again") from None
+    return mapped
+
+
+def write_index(root: Path, entries: Iterable[StoreEntry]) -> None:
+    """Write index.csv, whole or not at all. Raises OSError."""
+    write_table(root / INDEX, COLUMNS, (asdict(entry) for entry in entries))
+
+
+def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> None:
+    """Write a CSV file, whole or not at all; None is an empty cell. Raises OSError."""
+    text = StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def _parsed(row: dict[str, str]) -> StoreEntry:
+    """Return an index row as typed values. Raises ValueError, KeyError or TypeError for a damaged row."""
+    return StoreEntry(
+        video=row["video"],
+        key=row["key"],
+        frames=int(row["frames"]),
+        height=int(row["height"]),
+        width=int(row["width"]),
+        duration_s=float(row["duration_s"]),
+        frame_rate_hz=_number(row["frame_rate_hz"]),
+        spacing_row_mm=_number(row["spacing_row_mm"]),
+        spacing_col_mm=_number(row["spacing_col_mm"]),
+        sha256=row["sha256"],
+        phantom=row["phantom"] == "True",
+        has_image=row["has_image"] == "True",
+        notes=row["notes"],
+    )
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None

@@ -1,0 +1,224 @@
+"""Video files through PyAV: the luma plane as it is coded, every frame counted against what the file declares."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite, nan
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from alnus.media.colour import Pixels, any_colour, expanded, in_colours
+from alnus.media.containers import size_of, stated_bytes
+from alnus.media.limits import DecodeLimits
+from alnus.media.opened import Coloured, Colours, Opened
+from alnus.media.refusal import Refused
+
+PHANTOM_MARK = "Alnus phantom"  # in the container's comment, written by alnus.phantom
+
+_PLANAR = re.compile(r"yuva?j?4\d\dp|nv12|nv16|nv21|nv24|gray")  # 8-bit formats whose first plane is luma
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_VIDEO_RANGE = 1  # AVCOL_RANGE_MPEG
+_LOST_SHARE = 0.05  # of the declared frames that may be missing (skipped B-frames, edit lists) in a file that is whole
+_DAMAGED_SHARE = 0.05  # of the packets that may fail to decode
+
+
+@dataclass
+class _Tally:
+    """What happened while decoding."""
+
+    packets: int = 0
+    damaged: int = 0
+    frames: int = 0
+    last_s: float = nan
+    first_s: float = nan
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """What the container says before anything is decoded."""
+
+    frames: int  # 0: it does not say
+    rate_hz: float | None
+    is_cut: bool
+
+
+def open_video(path: Path, container: str, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
+    """Open a video file whose container was sniffed. Raises Refused; its frames raise Refused and Coloured.
+
+    threads: of the decoder; 0 lets FFmpeg choose.
+    """
+    with path.open("rb") as stream:
+        stated, size = stated_bytes(stream, container), size_of(stream)
+    # "file:" keeps FFmpeg from reading a protocol into the name; the whitelist keeps it from following one
+    source = f"file:{path.absolute()}"
+    return open_stream(
+        source, container, is_cut=stated is not None and stated > size, limits=limits, colours=colours, threads=threads
+    )
+
+
+def open_stream(
+    source: str | BinaryIO, container: str, *, is_cut: bool, limits: DecodeLimits, colours: Colours, threads: int
+) -> Opened:
+    """Open the first video stream of a file name or a binary stream with the named FFmpeg demuxer. Raises Refused."""
+    try:
+        media = av.open(
+            source,
+            mode="r",
+            format=container,
+            metadata_errors="replace",
+            container_options={"protocol_whitelist": "file"},
+        )
+    except av.FFmpegError as error:
+        hint = " (it is cut: its end is missing)" if is_cut or container == "mov" else ""
+        raise Refused(f"its {container} container cannot be read{hint}: {type(error).__name__}") from None
+    try:
+        return _opened(media, limits, colours, threads, is_cut)
+    except BaseException:
+        media.close()
+        raise
+
+
+def _opened(media: InputContainer, limits: DecodeLimits, colours: Colours, threads: int, is_cut: bool) -> Opened:
+    stream = _video_stream(media)
+    context = stream.codec_context
+    limits.check_size(context.width, context.height)
+    declared = _declared(stream, is_cut)
+    limits.check_count(declared.frames, context.width, context.height)
+    context.thread_count = threads
+    context.thread_type = "AUTO"
+    context.options = {"max_pixels": str(limits.max_side_px**2)}
+    opened = Opened("video", iter(()), frame_rate_hz=declared.rate_hz)
+    opened.phantom = any(PHANTOM_MARK in str(value) for value in media.metadata.values())
+    opened.frames = _frames(media, stream, declared, limits, colours, opened)
+    return opened
+
+
+def _video_stream(media: InputContainer) -> VideoStream:
+    """Return the first stream that is a video and no cover picture, with a decoder for its codec."""
+    for stream in media.streams.video:
+        if "attached_pic" not in str(stream.disposition):
+            if stream.codec_context is None:
+                raise Refused("there is no decoder for its video codec")
+            return stream
+    raise Refused("it holds no video stream")
+
+
+def _declared(stream: VideoStream, is_cut: bool) -> _Declared:
+    rate_hz = next(
+        (float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate is not None and rate > 0), None
+    )
+    frames = stream.frames
+    if frames and rate_hz and stream.duration and stream.time_base:  # an edit list may show less than is stored
+        frames = min(frames, round(stream.duration * stream.time_base * Fraction(rate_hz)) + 1)
+    return _Declared(frames, rate_hz, is_cut)
+
+
+def _frames(
+    media: InputContainer,
+    stream: VideoStream,
+    declared: _Declared,
+    limits: DecodeLimits,
+    colours: Colours,
+    opened: Opened,
+) -> Iterator[tuple[float, Pixels]]:
+    tally, size = _Tally(), None
+    with media:
+        for frame in _decoded(media, stream, tally):
+            size = size or (frame.width, frame.height)
+            if (frame.width, frame.height) != size:
+                raise Refused(
+                    f"frame {tally.frames + 1} is {frame.width}x{frame.height} pixels, the first {size[0]}x{size[1]}"
+                )
+            limits.check_size(*size)
+            limits.check_count(tally.frames + 1, *size)
+            time_s = nan if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+            tally.frames += 1
+            tally.last_s = time_s
+            tally.first_s = time_s if tally.frames == 1 else tally.first_s
+            yield time_s, _turned(_pixels(frame, colours), frame.rotation)
+        ratio = stream.sample_aspect_ratio
+    _check_whole(tally, declared, opened.notes)
+    if ratio and ratio != 1:
+        opened.notes.append(f"pixels are not square: {ratio.numerator}:{ratio.denominator}, left as they are")
+
+
+def _decoded(media: InputContainer, stream: VideoStream, tally: _Tally) -> Iterator[av.VideoFrame]:
+    """Yield every frame that can be decoded; a damaged packet is counted, a damaged container ends the frames."""
+    with contextlib.suppress(av.InvalidDataError, av.EOFError):
+        for packet in media.demux(stream):
+            tally.packets += 1
+            try:
+                yield from packet.decode()
+            except av.InvalidDataError:
+                tally.damaged += 1
+
+
+def _check_whole(tally: _Tally, declared: _Declared, notes: list[str]) -> None:
+    """Refuse a video that is cut or damaged; note what is slightly so."""
+    if tally.frames == 0:
+        raise Refused("no frame of its video can be decoded")
+    covered = tally.frames
+    if declared.rate_hz and isfinite(tally.last_s - tally.first_s):  # a repeated frame may be stored as no frame at all
+        covered = max(covered, round((tally.last_s - tally.first_s) * declared.rate_hz) + 1)
+    lost = declared.frames - covered
+    if declared.is_cut and (lost > 0 or not declared.frames):
+        of = f"of the {declared.frames} declared " if declared.frames else ""
+        raise Refused(f"the file is cut: {of}frames, {tally.frames} are there; copy it again from its source")
+    if lost > max(2, _LOST_SHARE * declared.frames):
+        raise Refused(f"the file is damaged: {tally.frames} of its {declared.frames} declared frames can be decoded")
+    if tally.damaged > max(1, _DAMAGED_SHARE * tally.packets):
+        raise Refused(f"the file is damaged: {tally.damaged} of its {tally.packets} packets cannot be decoded")
+    if lost > 0 or tally.damaged:
+        notes.append(f"{max(lost, 0)} declared frames are missing, {tally.damaged} packets are damaged")
+    if declared.is_cut:
+        notes.append("the file is shorter than its container states, yet every declared frame is there")
+
+
+def _pixels(frame: av.VideoFrame, colours: Colours) -> Pixels:
+    name = frame.format.name
+    if colours == "rgb" or frame.format.is_rgb or name.startswith(("pal", "mono", "gray1", "gray9")):
+        if name.startswith(("gray", "mono")):
+            return in_colours(_converted(frame, "gray"), "grey", colours)
+        return in_colours(_converted(frame, "rgb24"), "rgb", colours)
+    if not _PLANAR.fullmatch(name):  # more than 8 bits, or packed
+        frame = frame.reformat(format="yuv444p", dst_color_range=frame.color_range)
+        name = "yuv444p"
+    if colours == "grey" and any(any_colour(_plane(frame, k)) for k in range(1, len(frame.planes)) if k < 3):
+        raise Coloured
+    luma = _plane(frame, 0)
+    return luma.copy() if _is_full_range(frame, name) else expanded(luma)
+
+
+def _converted(frame: av.VideoFrame, pixel_format: str) -> Pixels:
+    """Let FFmpeg convert a frame: (H, W) for "gray", (H, W, 3) for "rgb24"."""
+    return np.asarray(frame.to_ndarray(format=pixel_format), np.uint8)
+
+
+def _is_full_range(frame: av.VideoFrame, name: str) -> bool:
+    """Tell 0-255 from 16-235; where the file does not say, YUV is 16-235 and grey is 0-255, as FFmpeg has it."""
+    if name == "gray":
+        return int(frame.color_range) != _VIDEO_RANGE
+    return "j" in name or int(frame.color_range) == _FULL_RANGE
+
+
+def _plane(frame: av.VideoFrame, index: int) -> Pixels:
+    """Return a plane's samples (rows, columns) without the padding of its lines; a view of the frame's memory."""
+    plane = frame.planes[index]
+    columns = plane.width * (2 if frame.format.name.startswith("nv") and index == 1 else 1)
+    samples = np.frombuffer(memoryview(plane), np.uint8)
+    return samples.reshape(-1, plane.line_size)[: plane.height, :columns]
+
+
+def _turned(pixels: Pixels, rotation_degrees: int) -> Pixels:
+    """Turn a frame upright as the display matrix of a phone's recording asks; counterclockwise, quarter turns."""
+    turns = round(rotation_degrees / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
