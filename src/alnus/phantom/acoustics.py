@@ -25,8 +25,8 @@ GLAND_LEVEL = 0.66
 class Receiver:
     """What is computed once a patient: the point-spread function's spectrum and the gains of each row.
 
-    spectrum: (rows, columns) of the padded grid. signal_gain: (rows, 1), attenuation by the tissue. total_gain: (rows, 1),
-    time gain compensation, in front of which the thermal noise is added.
+    spectrum: (rows, columns) of the padded grid. attenuation, compensation: (rows, 1), factors of the amplitude by the
+    tissue and by the time gain compensation; the thermal noise is added between them. gain_db: all in all.
     """
 
     scanner: Scanner

@@ -74,11 +74,11 @@ def _tissue_db(generator: np.random.Generator, x: Array, y: Array, z: Array) -> 
     fat_end = generator.uniform(6, 9) + _undulation(generator, x, y, 0.9)
     gland_end = generator.uniform(29, 33) + _undulation(generator, x, y, 1.0)
     septa = np.maximum(0, 1 - np.abs(coarse) / 0.22)  # level sets of smooth noise: bright sheets between lobules
-    fat = -11 + 14 * septa + fine
+    fat = -8 + 11 * septa + fine
     lobules = np.clip((-coarse - 0.9) * 3, 0, 1)
-    gland = generator.uniform(1.5, 3.5) * fine - 8 * lobules + generator.uniform(2, 5) * septa - 1
+    gland = generator.uniform(1.5, 3.5) * fine - 5 * lobules + generator.uniform(2, 5) * septa - 1
     fibres = np.sin(2 * np.pi * (z + 0.12 * x + 0.5 * coarse) / generator.uniform(2.2, 3.2))
-    muscle = -12 + 4 * fibres + 1.5 * fine
+    muscle = -9 + 4 * fibres + 1.5 * fine
     tissue = np.where(z < fat_end, fat, gland)
     tissue = np.where(z > gland_end, 5.0, tissue)
     tissue = np.where(z > gland_end + 1.2, muscle, tissue)

@@ -48,8 +48,8 @@ def draw_lesion(generator: np.random.Generator, latents: Latents, index: int) ->
     angles = 2 * np.pi * (np.arange(spicules) + generator.uniform(-0.25, 0.25, spicules)) / spicules
     near, central, far = (float(value) for value in latents.spiculation[index])
     return Lesion(
-        x_mm=float(generator.uniform(-4, 4)),
-        z_mm=float(generator.uniform(16, 20)),
+        x_mm=float(generator.uniform(-3, 3)),
+        z_mm=float(generator.uniform(16, 19.5)),
         half_mm=(
             float(latents.half_width_mm[index]),
             float(latents.half_length_mm[index]),
@@ -60,8 +60,8 @@ def draw_lesion(generator: np.random.Generator, latents: Latents, index: int) ->
         spicule_angles_rad=(angles + generator.uniform(0, 2 * np.pi)).astype(np.float32),
         spicule_lengths=generator.uniform(0.65, 1, spicules).astype(np.float32),
         lobe_phase_rad=float(generator.uniform(0, 2 * np.pi)),
-        echo_db=float(generator.uniform(-22, -16)),
-        shadow_db=float(generator.uniform(-3, 9)),
+        echo_db=float(generator.uniform(-25, -19)),
+        shadow_db=float(generator.uniform(-2, 6)),
     )
 
 

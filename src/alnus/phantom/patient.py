@@ -29,7 +29,7 @@ class Patient:
 
 @dataclass(frozen=True)
 class SimulatedCine:
-    """frames: (frames, rows, columns) of tissue only. keyframe: index. mask: (rows, columns), lesion in the keyframe."""
+    """frames: (frames, rows, columns), tissue only. keyframe: index. mask: (rows, columns), the lesion there."""
 
     frames: Grey
     keyframe: int
@@ -42,16 +42,14 @@ def draw_patient(generator: np.random.Generator, latents: Latents, index: int, *
         lesion=draw_lesion(generator, latents, index),
         examination=draw_examination(generator, frames),
         attenuation_db_cm_mhz=float(generator.uniform(0.55, 0.65)),
-        gain_db=float(generator.uniform(-3, 3)),
+        gain_db=float(generator.uniform(-2, 2)),
     )
 
 
 def simulate(generator: np.random.Generator, patient: Patient, scanner: Scanner) -> SimulatedCine:
     """Scan a patient: the cine, its keyframe and the lesion's mask there."""
     examination = patient.examination
-    receiver = make_receiver(
-        scanner, attenuation_db_cm_mhz=patient.attenuation_db_cm_mhz, gain_db=patient.gain_db
-    )
+    receiver = make_receiver(scanner, attenuation_db_cm_mhz=patient.attenuation_db_cm_mhz, gain_db=patient.gain_db)
     reach = float(np.abs(examination.elevation_mm).max()) + BEAM_REACH * scanner.sigma_elevation_mm
     scatterers = scatter(generator, scanner, patient.lesion, reach_mm=reach)
     displacement = unit_displacement(patient.lesion, scanner)

@@ -18,7 +18,7 @@ TRAVEL_MM = (18.5, 20.5)
 """Half of the sweep's length, drawn uniformly: more than the longest lesion's half, and independent of it."""
 SWEEP_SHARE = 0.58
 """Share of the frames in which the probe sweeps; then it returns and presses."""
-PEAK_STRAIN = (0.16, 0.20)
+PEAK_STRAIN = (0.18, 0.21)
 POISSON_LATERAL = 0.4
 """Lateral over axial strain: under 0.5, as some of the incompressible tissue moves out of the plane."""
 GRID_MM = 0.5
@@ -68,7 +68,8 @@ class UnitDisplacement:
         """Return axial and lateral displacement at points of the plane, each (points,)."""
         places = np.stack([z_mm / GRID_MM, (x_mm - self.left_mm) / GRID_MM])
         axial, lateral = (
-            ndimage.map_coordinates(field, places, order=1, mode="nearest") for field in (self.axial_mm, self.lateral_mm)
+            ndimage.map_coordinates(field, places, order=1, mode="nearest")
+            for field in (self.axial_mm, self.lateral_mm)
         )
         return axial, lateral
 
@@ -76,8 +77,8 @@ class UnitDisplacement:
 def unit_displacement(lesion: Lesion, scanner: Scanner) -> UnitDisplacement:
     """Solve, column by column, how the centre plane is displaced under a unit of mean strain.
 
-    The lesion strains by its ratio, the rest takes up what is left: every column shortens by the same amount, as between
-    a flat probe and the chest wall. An approximation: shear between columns is only smoothed.
+    The lesion strains by its ratio, the rest takes up what is left: every column shortens by the same amount, as
+    between a flat probe and the chest wall. An approximation: shear between columns is only smoothed.
     """
     half_width, depth = scanner.width_mm / 2 + 2, scanner.depth_mm * DEEPER + 1
     x = np.arange(-half_width, half_width + GRID_MM, GRID_MM, dtype=np.float32)[None, :]
