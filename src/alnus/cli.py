@@ -185,10 +185,10 @@ def phantom(
     from alnus.phantom import PhantomConfig, write_phantom
 
     try:
-        numbers = tuple(int(part) for part in patients.split(","))
+        a, b, c = (int(part) for part in patients.split(","))
     except ValueError:
         raise ConfigError(f"--patients {patients}: write three numbers separated by commas, like 136,135,49") from None
-    config = PhantomConfig(patients=numbers, format=video_format, seed=seed)
+    config = PhantomConfig(patients=(a, b, c), format=video_format, seed=seed)
     reporter = Terminal()
     with reporter.progress("Simulating patients") as progress:
         table = write_phantom(out, config, workers=workers, progress=progress)
@@ -387,13 +387,14 @@ def compare(
 
     Example: alnus compare runs/demo/run/predictions.csv tin image
     """
-    from alnus.evaluation import compare_sources, format_comparisons, read_predictions
+    from alnus.evaluation import compare as compared
+    from alnus.evaluation import format_comparison, read_predictions
 
-    comparisons = compare_sources(read_predictions(table), a, b)
+    comparison = compared(read_predictions(table), a, b)
     if as_json:
-        _print_json(comparisons)
+        _print_json(comparison)
     else:
-        typer.echo(format_comparisons(comparisons))
+        typer.echo(format_comparison(comparison))
 
 
 @app.command()
@@ -414,12 +415,18 @@ def models(as_json: Json = False) -> None:
 
     Example: alnus models
     """
-    from alnus.models import describe, format_networks
+    from dataclasses import asdict
 
+    from alnus.models import describe
+
+    found = describe()
     if as_json:
-        _print_json(describe())
-    else:
-        typer.echo(format_networks())
+        _print_json([asdict(network) for network in found])
+        return
+    for network in found:
+        shape = "\u00d7".join(map(str, network.input_shape))
+        cost = f"{network.parameters / 1e6:6.1f} M parameters {network.gflops:6.1f} GFLOP a clip"
+        typer.echo(f"{network.name:10}{network.title:20}{shape:14}{cost}  starts from: {'; '.join(network.accepts)}")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,16 @@ class AlnUltraReport:
     """Files that lie in several places under the root; the first path in order of depth and name was taken."""
     warnings: tuple[str, ...]
 
+    def lines(self) -> list[str]:
+        """Return what a user is told."""
+        return [
+            f"{self.table}: {self.patients} patients, {self.videos} videos, after {self.index}",
+            f"left out, for want of a biopsy result: {len(self.left_out)} patients",
+            "reader_expert is the index's first number, label (the biopsy) its second, as the published code reads them",
+            *(f"{name} lies in several places; the first was taken" for name in self.duplicates),
+            *(f"warning: {warning}" for warning in self.warnings),
+        ]
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -35,6 +35,14 @@ class FolderReport:
     """DICOM files whose header cannot be read, and files whose name is not text: they are not in the draft."""
     notes: tuple[str, ...]
 
+    def lines(self) -> list[str]:
+        """Return what a user is told."""
+        return [
+            f"{self.table}: {self.patients} patients, {self.videos} videos; {self.skipped} other files skipped",
+            *(f"unreadable, not in the draft: {name}" for name in self.unreadable),
+            *self.notes,
+        ]
+
 
 @dataclass(frozen=True)
 class _Found:

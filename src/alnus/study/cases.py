@@ -27,7 +27,7 @@ def explained_cases(predictions: pd.DataFrame, *, cases: int, sets: tuple[str, .
     return one_a_patient.groupby(["source", "split", "kind"], sort=True).head(cases).reset_index(drop=True)
 
 
-def case_record(row: Any, *, png: str, mp4: str | None, keyframe: int) -> dict[str, Any]:
+def case_record(row: Any, *, png: str, mp4: str | None, keyframe: int | None) -> dict[str, Any]:
     """Return a case as explanations/index.json lists it."""
     return {
         "source": row.source,

@@ -7,6 +7,7 @@ Thresholds and checkpoints are chosen on the validation set; the test sets are u
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from alnus.errors import CohortError
 from alnus.explanation import explain_video
 from alnus.inference import predict
 from alnus.media import CineStore, ingest
+from alnus.models import read_card, write_card
 from alnus.provenance import file_sha256, write_atomic, write_json
 from alnus.report import write_report
 from alnus.study.cases import case_record, explained_cases
 from alnus.study.partition import TESTS, Partition, held_out, ingest_items, partitions, samples, splits_table
 from alnus.study.run import Run
-from alnus.study.truth import CEILINGS, ceiling_rows
+from alnus.study.truth import ceiling_rows
 from alnus.training import fit
 
 
@@ -123,7 +125,7 @@ def _record_cohort(study: Study, excluded: pd.DataFrame) -> None:
     write_json(
         study.run.path("cohort.json"),
         {
-            "flow": flow(study.cohort, excluded, splits),
+            "flow": flow(study.cohort, excluded["video"], splits),
             "table1": {"columns": list(map(str, table.columns)), "rows": table.astype(str).to_numpy().tolist()},
         },
     )
@@ -192,30 +194,58 @@ def _predict(study: Study, output: Path) -> None:
         with study.reporter.progress("Predicting") as progress:
             table = predict(directories, chosen, study.store, splits=split_of, progress=progress)
         tables.append(table if part.fold is None else table.assign(fold=part.fold))
-    splits = held_out(study.parts)
-    tables += [_reader_rows(study.cohort, splits), ceiling_rows(study.cohort, splits)]
-    predictions = pd.concat([table for table in tables if len(table)], ignore_index=True)
-    predictions = predictions[predictions["split"] != "train"]
-    thresholds = evaluation.freeze_thresholds(predictions, study.config.evaluation)
-    _write_csv(output, evaluation.apply_thresholds(predictions, thresholds, study.config.evaluation))
+    networks = pd.concat(tables, ignore_index=True).assign(kind="model")
+    people = held_out(study.parts)
+    people = people[people["patient_id"].isin(networks["patient_id"]) & (people["split"] != "train")]
+    others = [_reader_rows(study.cohort, people), ceiling_rows(study.cohort, people)]
+    predictions = pd.concat([networks, *(table for table in others if len(table))], ignore_index=True)
+    aggregation = study.config.evaluation.aggregation
+    thresholds = evaluation.freeze_thresholds(predictions, aggregation=aggregation)
+    called = evaluation.apply_thresholds(predictions, thresholds, aggregation=aggregation)
+    _write_csv(output, _as_written(called))
     write_json(study.run.path("thresholds.json"), thresholds)
+    _note_thresholds(study, thresholds)
 
 
-def _reader_rows(cohort: Cohort, splits: pd.DataFrame) -> pd.DataFrame:
-    """Return the sonographers' rows with the split that each patient is reported under."""
-    columns = [column for column in ("patient_id", "split", "fold") if column in splits]
-    rows = reader_table(cohort).drop(columns=["split"], errors="ignore")
-    return rows.merge(splits[columns], on="patient_id") if len(rows) else rows
+def _reader_rows(cohort: Cohort, people: pd.DataFrame) -> pd.DataFrame:
+    """Return the sonographers' rows of those patients, with the split (and fold) that they are reported under."""
+    columns = [column for column in ("patient_id", "split", "fold") if column in people]
+    rows = reader_table(cohort).drop(columns="split").merge(people[columns], on="patient_id")
+    return rows.assign(kind="reader")
+
+
+def _as_written(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with whole numbers as such, and without the fold where there are none."""
+    whole = predictions.assign(**{name: predictions[name].astype("Int64") for name in ("label", "call", "fold")})
+    return whole.drop(columns="fold") if (whole["fold"] < 0).all() else whole
+
+
+def _note_thresholds(study: Study, thresholds: Mapping[str, Any]) -> None:
+    """Write each network's frozen threshold into its card, so that `alnus predict` makes the same calls."""
+    for name in study.config.models:
+        for part in study.parts:
+            frozen = thresholds.get(name)
+            value = frozen.get(part.fold) if isinstance(frozen, Mapping) else frozen
+            directory = study.model_directory(name, part)
+            write_card(directory, read_card(directory).model_copy(update={"threshold": value}))
+
+
+def _read_thresholds(path: Path) -> dict[str, Any]:
+    """Read thresholds.json; JSON has no whole-number keys, so the folds' are turned back."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        source: {int(fold): number for fold, number in value.items()} if isinstance(value, dict) else value
+        for source, value in stored.items()
+    }
 
 
 def evaluate_predictions(study: Study) -> dict[str, Any]:
     """Compute every statistic from predictions.csv and the frozen thresholds alone, and write results.json."""
     predictions = evaluation.read_predictions(study.run.path("predictions.csv"))
-    thresholds = json.loads(study.run.path("thresholds.json").read_text(encoding="utf-8"))
-    kinds = dict.fromkeys(CEILINGS, "ceiling") | dict.fromkeys(study.cohort.readers, "reader")
+    thresholds = _read_thresholds(study.run.path("thresholds.json"))
     with study.run.timed("evaluate"):
         results = evaluation.evaluate(
-            predictions, study.config.evaluation, thresholds=thresholds, kinds=kinds, phantom=is_phantom(study)
+            predictions, study.config.evaluation, thresholds=thresholds, phantom=is_phantom(study)
         )
         write_json(study.run.path("results.json"), results)
     return results
@@ -233,8 +263,8 @@ def explain_cases(study: Study) -> None:
 
 def _explain(study: Study, index: Path) -> None:
     predictions = evaluation.read_predictions(study.run.path("predictions.csv"))
-    of_models = predictions[predictions["source"].isin(study.config.models)]
-    rows = list(explained_cases(of_models, cases=study.config.explanation.cases, sets=TESTS).itertuples())
+    of_networks = predictions[predictions["kind"] == "model"]
+    rows = list(explained_cases(of_networks, cases=study.config.explanation.cases, sets=TESTS).itertuples())
     records = []
     with study.reporter.progress("Explaining cases") as progress:
         for number, row in enumerate(rows):
@@ -244,7 +274,7 @@ def _explain(study: Study, index: Path) -> None:
 
 
 def _explain_case(study: Study, row: Any, out: Path) -> dict[str, Any]:
-    part = study.parts[int(row.fold)] if "fold" in row._fields and not pd.isna(row.fold) else study.parts[0]
+    part = study.parts[max(0, int(row.fold))]
     directory = study.model_directory(str(row.source), part)
     (sample,) = samples(study.cohort, videos=[row.video], patients=[row.patient_id])
     made = explain_video(directory, sample, study.store, out, video=study.config.explanation.videos)

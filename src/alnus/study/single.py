@@ -12,7 +12,8 @@ import pandas as pd
 
 from alnus import evaluation
 from alnus.clips import Sample
-from alnus.cohort import load_cohort, read_table, reader_table
+from alnus.cohort import load_cohort, reader_table
+from alnus.cohort.reading import read_raw
 from alnus.config import EvaluationConfig
 from alnus.console import Reporter
 from alnus.errors import CohortError, UsageError, WeightsError
@@ -80,8 +81,10 @@ def _with_calls(table: pd.DataFrame, directories: Sequence[Path]) -> pd.DataFram
     from alnus.models import read_card
 
     cards = [read_card(directory) for directory in directories]
-    thresholds = {card.source: card.threshold for card in cards if card.threshold is not None and card.fold is None}
-    return evaluation.apply_thresholds(table, thresholds, EvaluationConfig())
+    thresholds = {card.source: card.threshold for card in cards if card.fold is None}
+    patient_score = table.groupby(["source", "patient_id"])["score"].transform("mean")
+    cuts = table["source"].map(thresholds).astype(float)
+    return table.assign(call=(patient_score >= cuts).astype("Int64").mask(cuts.isna()))
 
 
 def explain_files(
@@ -103,11 +106,15 @@ def explain_files(
 def evaluate_table(path: Path, *, confidence: float) -> dict[str, Any]:
     """Return results.json's content for a predictions table, or for the readers of a cohort table."""
     config = EvaluationConfig(confidence=confidence)
-    if "score" in read_table(path).columns:
+    if {"score", "call"} & set(_columns(path)):
         predictions = evaluation.read_predictions(path)
         return evaluation.evaluate(predictions, config)
     cohort = load_cohort(path)
     if not cohort.readers:
         raise CohortError(f"{path}: has neither a `score` column (predictions) nor reader_<name> columns (readers)")
-    kinds = dict.fromkeys(cohort.readers, "reader")
-    return evaluation.evaluate(reader_table(cohort), config, kinds=kinds, phantom=cohort.is_phantom)
+    return evaluation.evaluate_readers(reader_table(cohort), config, phantom=cohort.is_phantom)
+
+
+def _columns(path: Path) -> list[str]:
+    """Return the names in a table's header."""
+    return list(read_raw(path).cells.columns)

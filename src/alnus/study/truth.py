@@ -21,7 +21,7 @@ def ceiling_rows(cohort: Cohort, splits: pd.DataFrame) -> pd.DataFrame:
     columns = [column for column in ("patient_id", "label", "split", "fold") if column in splits]
     table = splits[columns].merge(truth[["patient_id", *CEILINGS.values()]], on="patient_id")
     parts = [
-        table[columns].assign(video="", source=source, score=table[column].to_numpy(), call=pd.NA)
+        table[columns].assign(video="", source=source, score=table[column].to_numpy(), kind="ceiling")
         for source, column in CEILINGS.items()
     ]
     return pd.concat(parts, ignore_index=True)
