@@ -6,16 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alnus.explanation.attribution import ClipExplanation, explain_clip, frame_weights, grad_cam
     from alnus.explanation.cine import Explanation, explain_video
-    from alnus.explanation.grad_cam import ClipExplanation, explain_clip, frame_weights, grad_cam
 
 _HOMES = {
-    "ClipExplanation": "grad_cam",
+    "ClipExplanation": "attribution",
     "Explanation": "cine",
-    "explain_clip": "grad_cam",
+    "explain_clip": "attribution",
     "explain_video": "cine",
-    "frame_weights": "grad_cam",
-    "grad_cam": "grad_cam",
+    "frame_weights": "attribution",
+    "grad_cam": "attribution",
 }
 
 __all__ = ["ClipExplanation", "Explanation", "explain_clip", "explain_video", "frame_weights", "grad_cam"]

@@ -12,8 +12,8 @@ from PIL import Image
 
 from alnus.clips.sample import CineSource, GreyFrames, Sample
 from alnus.errors import CohortError
-from alnus.explanation.drawing import NOTICE, Grey, Heat, Rgb, composed, overlay
-from alnus.explanation.grad_cam import weight_measure
+from alnus.explanation.attribution import weight_measure
+from alnus.explanation.drawing import NOTICE, Grey, Heat, Rgb, overlay, sheet
 from alnus.explanation.heat import CineHeat, cine_heat
 from alnus.media import write_mp4
 from alnus.models import ModelCard, load_model
@@ -124,7 +124,8 @@ def _shown(frames: GreyFrames, still: Grey | None, keyframe: int | None, heat: C
 def _write_png(path: Path, picture: _Picture, heat: CineHeat, card: ModelCard, *, phantom: bool) -> None:
     caption, warning = captions(card, heat, phantom=phantom)
     panels = [np.repeat(picture.grey[..., None], 3, 2), overlay(picture.grey, picture.heat)]
-    drawn = composed(panels, [picture.title, f"{picture.title}, heat"], caption, warning=warning)
+    page = sheet(picture.grey.shape, caption, panels=2, warning=warning)
+    drawn = page.filled(panels, [picture.title, f"{picture.title}, heat"])
     with atomic_path(path) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG", optimize=True)
 
@@ -132,9 +133,9 @@ def _write_png(path: Path, picture: _Picture, heat: CineHeat, card: ModelCard, *
 def _drawn(frames: GreyFrames, heat: CineHeat, card: ModelCard, *, phantom: bool) -> Iterator[Rgb]:
     """Draw one picture a frame, so that a long cine is never held in colour as a whole."""
     caption, warning = captions(card, heat, phantom=phantom)
+    page = sheet(frames.shape[1:], caption, panels=1, warning=warning)
     for index in range(len(frames)):
-        panel = overlay(np.asarray(frames[index]), heat.at(index))
-        yield composed([panel], [f"frame {index}"], caption, warning=warning)
+        yield page.filled([overlay(np.asarray(frames[index]), heat.at(index))], [f"frame {index}"])
 
 
 def captions(card: ModelCard, heat: CineHeat, *, phantom: bool) -> tuple[list[str], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -19,58 +20,82 @@ Heat = NDArray[np.float32]  # (height, width), 0 to 1
 COLOURS = "inferno"  # dark to bright in even steps, also for colour-blind eyes
 STRONGEST = 0.6  # share of colour where the heat is 1; the tissue stays visible beneath
 NOTICE = "Research use, not for diagnosis."
-PANEL_PX = 480  # least width of a panel, so that captions can be read
-TEXT_PX = 15
-GAP_PX = 6
+PANEL_PX = 320  # least width of a panel, so that captions can be read
+TEXT_PX, GAP_PX = 15, 6
+LINE_PX = TEXT_PX + GAP_PX
 BACKGROUND, INK, WARNING = (18, 18, 18), (235, 235, 235), (255, 196, 0)
 
 
 def overlay(grey: Grey, heat: Heat) -> Rgb:
     """Lay heat over a frame; where the heat is 0 the frame is unchanged."""
-    share = (STRONGEST * heat)[..., None]
-    mixed = (1 - share) * grey[..., None].astype(np.float32) + share * _palette()[(heat * 255).astype(np.uint8)]
-    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    mixed: Rgb = _blends()[(heat * 255).astype(np.uint8), grey]
+    return mixed
 
 
 @cache
-def _palette() -> NDArray[np.float32]:
+def _blends() -> NDArray[np.uint8]:
+    """Return every heat over every grey, (256, 256, 3): one look-up a pixel instead of arithmetic."""
+    heat, grey = np.mgrid[:256, :256].astype(np.float64)[..., None]
+    share = STRONGEST * heat / 255
+    mixed: NDArray[np.uint8] = np.rint((1 - share) * grey + share * _palette()[:, None]).astype(np.uint8)
+    return mixed
+
+
+@cache
+def _palette() -> NDArray[np.float64]:
     """Return the 256 colours of the heat, (256, 3), 0 to 255."""
-    return (np.asarray(colormaps[COLOURS](np.arange(256)))[:, :3] * 255).astype(np.float32)
+    return np.asarray(colormaps[COLOURS](np.arange(256)))[:, :3] * 255
 
 
-def composed(panels: Sequence[Rgb], titles: Sequence[str], caption: Sequence[str], *, warning: str = "") -> Rgb:
-    """Set panels of one size side by side under their titles, with a colour scale and caption lines below.
+@dataclass(frozen=True)
+class Sheet:
+    """A page for panels of one size, side by side under their titles, over a colour scale and a caption.
 
-    warning: set in another colour as the caption's last line. The result's sides are even, as video encoders need.
+    page: what stays the same from frame to frame; its sides are even, as video encoders need. panel: (height, width)
+    in pixels of the page. scale: page pixels for one of the frame, whole: nothing is smoothed that was not measured.
     """
-    scale = max(1, -(-PANEL_PX // panels[0].shape[1]))  # whole pixels: nothing is smoothed that was not measured
-    sheets = [panel.repeat(scale, 0).repeat(scale, 1) for panel in panels]
-    height, width = sheets[0].shape[:2]
-    line = TEXT_PX + GAP_PX
-    total = len(sheets) * width + (len(sheets) - 1) * GAP_PX
-    lines = [*_wrapped(caption, total), *_wrapped([warning] if warning else [], total)]
-    below = line + GAP_PX + height + GAP_PX
-    rows = below + line + len(lines) * line + GAP_PX
-    canvas = Image.new("RGB", (total + total % 2, rows + rows % 2), BACKGROUND)
-    draw = ImageDraw.Draw(canvas)
-    for number, (sheet, title) in enumerate(zip(sheets, titles, strict=True)):
-        left = number * (width + GAP_PX)
-        draw.text((left + GAP_PX, GAP_PX), title, fill=INK, font=_font())
-        canvas.paste(Image.fromarray(sheet), (left, line + GAP_PX))
-    _draw_scale(canvas, draw, below)
-    for number, text in enumerate(lines):
-        ink = WARNING if warning and number >= len(lines) - len(_wrapped([warning], total)) else INK
-        draw.text((GAP_PX, below + (number + 1) * line), text, fill=ink, font=_font())
-    return np.asarray(canvas)
+
+    page: Rgb
+    panel: tuple[int, int]
+    scale: int
+
+    def filled(self, panels: Sequence[Rgb], titles: Sequence[str]) -> Rgb:
+        """Return the page with these panels."""
+        page, (height, width) = self.page.copy(), self.panel
+        for number, (panel, title) in enumerate(zip(panels, titles, strict=True)):
+            left = number * (width + GAP_PX)
+            strip = Image.new("RGB", (width, LINE_PX), BACKGROUND)
+            ImageDraw.Draw(strip).text((GAP_PX, 2), title, fill=INK, font=_font())
+            page[:LINE_PX, left : left + width] = np.asarray(strip)
+            large = panel.repeat(self.scale, 0).repeat(self.scale, 1)
+            page[LINE_PX : LINE_PX + height, left : left + width] = large
+        return page
 
 
-def _draw_scale(canvas: Image.Image, draw: ImageDraw.ImageDraw, top: int) -> None:
+def sheet(size: tuple[int, int], caption: Sequence[str], *, panels: int, warning: str = "") -> Sheet:
+    """Return the page for so many panels of (height, width) frames. warning: the caption's end, in another colour."""
+    scale = max(1, -(-PANEL_PX // size[1]))
+    height, width = size[0] * scale, size[1] * scale
+    total = panels * width + (panels - 1) * GAP_PX
+    lines = [(text, INK) for text in _wrapped(caption, total)]
+    lines += [(text, WARNING) for text in _wrapped([warning] if warning else [], total)]
+    below = LINE_PX + height + GAP_PX
+    rows = below + (len(lines) + 1) * LINE_PX + GAP_PX
+    page = Image.new("RGB", (total + total % 2, rows + rows % 2), BACKGROUND)
+    draw = ImageDraw.Draw(page)
+    _draw_scale(page, draw, below)
+    for number, (text, ink) in enumerate(lines):
+        draw.text((GAP_PX, below + (number + 1) * LINE_PX), text, fill=ink, font=_font())
+    return Sheet(np.array(page), (height, width), scale)
+
+
+def _draw_scale(page: Image.Image, draw: ImageDraw.ImageDraw, top: int) -> None:
     """Draw the colours of the heat, as they look over black tissue to bright, from none to most."""
     ramp = np.tile(_palette()[None].astype(np.uint8), (TEXT_PX - 4, 1, 1))[:, ::2]
     none, most = "heat: none", "most of this video"
     left = GAP_PX + int(draw.textlength(none, font=_font())) + GAP_PX
     draw.text((GAP_PX, top), none, fill=INK, font=_font())
-    canvas.paste(Image.fromarray(ramp), (left, top + 3))
+    page.paste(Image.fromarray(ramp), (left, top + 3))
     draw.text((left + ramp.shape[1] + GAP_PX, top), most, fill=INK, font=_font())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from alnus.clips import ClipGeometry, cine_clips, clip_tensor, keyframe_index
 from alnus.clips.sample import FrameIndices, GreyFrames
-from alnus.explanation.grad_cam import explain_clip, frame_evidence, shares
+from alnus.explanation.attribution import explain_clip, frame_evidence, shares
 from alnus.models import ModelCard, Network
 
 STILL_FRAMES = 16  # of a cine, shown to an image network for its video
@@ -36,7 +37,7 @@ class CineHeat:
     answered: int | None = None
     still: NDArray[np.float32] | None = None
 
-    @property
+    @cached_property
     def maximum(self) -> float:
         """The largest value on any frame or the still; 0 where the network found no evidence."""
         return float(max(self.maps.max(), 0.0 if self.still is None else self.still.max()))
