@@ -387,14 +387,13 @@ def compare(
 
     Example: alnus compare runs/demo/run/predictions.csv tin image
     """
-    from alnus.evaluation import compare as compared
-    from alnus.evaluation import format_comparison, read_predictions
+    from alnus.evaluation import compare_sources, format_comparisons, read_predictions
 
-    comparison = compared(read_predictions(table), a, b)
+    comparisons = compare_sources(read_predictions(table), a, b)
     if as_json:
-        _print_json(comparison)
+        _print_json(comparisons)
     else:
-        typer.echo(format_comparison(comparison))
+        typer.echo(format_comparisons(comparisons))
 
 
 @app.command()
