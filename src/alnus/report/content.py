@@ -14,7 +14,7 @@ from alnus.report.run_files import ModelFiles, RunFiles
 from alnus.report.run_tables import cohort_table, excluded_table, networks_table
 from alnus.report.set_tables import comparisons_table, confusion, kind_of, measures_table, ordered, title_of
 from alnus.report.summary import summary
-from alnus.report.wording import auc_cell, count, in_sentence, set_title, share, source_title, spoken
+from alnus.report.wording import auc_cell, count, has_estimate, in_sentence, set_title, share, source_title, spoken
 
 PHANTOM_BANNER = "PHANTOM COHORT: simulated data, no clinical meaning"
 RESEARCH_BANNER = "For research, not for diagnosis"
@@ -64,10 +64,10 @@ def participants(files: RunFiles) -> tuple[Block, ...]:
     if flow.trunk or flow.leaves:
         blocks.append(Figures((Figure("flow", "Flow of patients.", _flow_alt(flow)),)))
     else:
-        blocks.append(absent("The cohort flow", "cohort.json and splits.csv are not in the run directory"))
+        blocks.append(absent("The cohort flow", "The run directory holds neither cohort.json nor splits.csv."))
     blocks += [Text(problem, heading="The counts do not add up.", tone="warning") for problem in flow.problems]
     table = cohort_table(files)
-    blocks.append(table or absent("Table 1", "cohort.json holds no table in this run directory"))
+    blocks.append(table or absent("Table 1", "The run directory has no cohort.json with a table."))
     return tuple(blocks)
 
 
@@ -82,7 +82,7 @@ def methods(files: RunFiles) -> tuple[Block, ...]:
     return (
         Text(_design(files)),
         Text(_statistics(files)),
-        table or absent("The table of networks", "models/ holds no model card in this run directory"),
+        table or absent("The table of networks", "The run directory has no model card below models/."),
     )
 
 
@@ -121,17 +121,33 @@ def results(files: RunFiles) -> tuple[Block, ...]:
     """Return, test set by test set, the measures; then ROC figures, confusion matrices and paired tests."""
     sets = files.sets()
     measures = [measures_table(name, body, files.confidence) for name, body in sets.items()]
-    blocks: list[Block] = [*measures, Figures(tuple(_roc(name, body, files) for name, body in sets.items()))]
+    drawn = {name: body for name, body in sets.items() if has_points(body)}
+    blocks: list[Block] = [*measures]
+    if drawn:
+        blocks.append(Figures(tuple(_roc(name, body) for name, body in drawn.items())))
+    blocks += [
+        absent(f"ROC figure of {set_title(name)}", "No source has a curve or an operating point on it.")
+        for name in sets
+        if name not in drawn
+    ]
     blocks += [confusion(name, body) for name, body in sets.items()]
     for name, body in sets.items():
         table = comparisons_table(name, body, files.confidence)
-        blocks.append(table or absent(f"Paired tests on {set_title(name)}", "none was declared or possible"))
+        blocks.append(table or absent(f"Paired tests on {set_title(name)}", "None was declared, or none was possible."))
     if not any(kind_of(s) == "reader" for body in sets.values() for s in body["sources"].values()):
-        blocks.append(absent("Readers", "the cohort table has no reader_<name> column"))
+        blocks.append(absent("Readers", "The cohort table has no reader_<name> column."))
     return tuple(blocks)
 
 
-def _roc(name: str, body: Mapping[str, Any], files: RunFiles) -> Figure:
+def has_points(body: Mapping[str, Any]) -> bool:
+    """Tell whether a set has anything to draw in an ROC figure."""
+    return any(
+        source.get("roc") or (has_estimate(source.get("sensitivity")) and has_estimate(source.get("specificity")))
+        for source in body["sources"].values()
+    )
+
+
+def _roc(name: str, body: Mapping[str, Any]) -> Figure:
     sources = body["sources"]
     said = "; ".join(
         f"{title_of(key, sources)} AUC {auc_cell(source.get('auc')).text}" for key, source in ordered(sources)
@@ -149,7 +165,8 @@ def curves(files: RunFiles) -> dict[str, list[ModelFiles]]:
     for model in files.models:
         if model.metrics is not None and "epoch" in model.metrics.columns and not model.metrics.empty:
             found.setdefault(model.source, []).append(model)
-    return found
+    order = files.models_in_order()
+    return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
 def learning_curves(files: RunFiles) -> tuple[Block, ...]:
@@ -162,9 +179,9 @@ def learning_curves(files: RunFiles) -> tuple[Block, ...]:
     blocks: list[Block] = [Figures(tuple(figures))] if figures else []
     lost = sorted({source_title(model.source) for model in files.models} - {source_title(name) for name in found})
     if lost:
-        blocks.append(absent(f"Learning curve of {spoken(lost)}", "metrics.csv is not in the run directory"))
+        blocks.append(absent(f"Learning curve of {spoken(lost)}", "Its metrics.csv is not in the run directory."))
     if not files.models:
-        blocks.append(absent("Learning curves", "models/ holds no networks in this run directory"))
+        blocks.append(absent("Learning curves", "The run directory has no networks below models/."))
     return tuple(blocks)
 
 
@@ -181,7 +198,7 @@ def _learning_alt(source: str, models: list[ModelFiles]) -> str:
 def heatmaps(files: RunFiles) -> tuple[Block, ...]:
     """Return the galleries, or the name of what is absent."""
     if not files.explanations:
-        return (absent("Heatmaps", "explanations/ holds none in this run directory"),)
+        return (absent("Heatmaps", "The run directory has none below explanations/."),)
     intro = (
         "Grad-CAM on one frame of each case: the warmer, the more that part of the picture spoke for metastasis. A "
         "heatmap says where a network looked, not that it was right to look there. Right and wrong calls stand side by "
@@ -193,14 +210,14 @@ def heatmaps(files: RunFiles) -> tuple[Block, ...]:
 def excluded(files: RunFiles) -> tuple[Block, ...]:
     """Return the table of what could not be used, or that nothing was excluded, or that this is not recorded."""
     if files.excluded is None:
-        return (absent("The list of excluded inputs", "excluded.csv is not in the run directory"),)
+        return (absent("The list of excluded inputs", "The run directory has no excluded.csv."),)
     table = excluded_table(files)
     return (table,) if table else (Text("Every video of the cohort table could be read; none was excluded."),)
 
 
 def absent(what: str, why: str) -> Text:
     """Return the paragraph that names a missing part."""
-    return Text(f"{why[:1].upper()}{why[1:]}.", heading=f"{what}: not available.", tone="note")
+    return Text(why, heading=f"{what}: not available.", tone="note")
 
 
 def file_stem(name: str) -> str:

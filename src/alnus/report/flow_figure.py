@@ -11,9 +11,9 @@ from matplotlib.patches import FancyBboxPatch
 from alnus.report.flow import Flow
 from alnus.report.style import INK, MUTED, PAPER, SERIES, new_figure
 
-WIDTH_IN, BOX_IN, GAP_IN, LEAF_IN, LEAF_GAP_IN = 5.4, 0.56, 0.34, 0.5, 0.1
+WIDTH_IN, BOX_IN, GAP_IN, LEAF_IN, LEAF_GAP_IN = 5.4, 0.5, 0.27, 0.46, 0.08
 TRUNK_IN, INDENT_IN, BUS_IN, LINE_IN = 2.6, 0.5, 0.22, 0.19
-SIDE_LEFT_IN, SIDE_LETTERS = 1.75, 50
+SIDE_LEFT_IN, SIDE_LETTERS = 1.75, 44
 
 
 def flow_figure(flow: Flow) -> Figure:
@@ -74,9 +74,9 @@ def _box(
 ) -> None:
     axes.add_patch(_patch((x, top - height), width, height, edge))
     axes.text(
-        x + 0.12, top - height / 2 + 0.11, _short(label, int(width / 0.078)), va="center", fontsize=9.5, weight="bold"
+        x + 0.12, top - height / 2 + 0.11, _short(label, int(width / 0.09)), va="center", fontsize=9.5, weight="bold"
     )
-    axes.text(x + 0.12, top - height / 2 - 0.11, _short(text, int(width / 0.072)), va="center", fontsize=9.5)
+    axes.text(x + 0.12, top - height / 2 - 0.11, _short(text, int(width / 0.078)), va="center", fontsize=9.5)
 
 
 def _patch(corner: tuple[float, float], width: float, height: float, edge: str) -> FancyBboxPatch:
@@ -90,4 +90,4 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> 
 
 
 def _short(text: str, width: int) -> str:
-    return textwrap.shorten(text, width=max(width, 8), placeholder=" …") if len(text) > width else text
+    return f"{text[: width - 1].rstrip()}…" if len(text) > width else text

@@ -44,8 +44,8 @@ def lay_out(document: Document, figures: Path, pictures: Pictures, folder: Path)
         (folder / names[path]).write_bytes(data)
     for figure in _figure_names(document):
         (folder / f"{figure}.svg").write_bytes((figures / f"{figure}.svg").read_bytes())
-    data = asdict(document) | {"pictures": names, "outcomes": OUTCOMES}
-    (folder / "report.json").write_text(json.dumps(breakable(data), ensure_ascii=False), encoding="utf-8")
+    content = asdict(document) | {"pictures": names, "outcomes": OUTCOMES}
+    (folder / "report.json").write_text(json.dumps(breakable(content), ensure_ascii=False), encoding="utf-8")
     source = folder / "report.typ"
     source.write_bytes((Path(__file__).with_name("templates") / "report.typ").read_bytes())
     return source

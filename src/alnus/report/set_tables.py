@@ -92,7 +92,15 @@ def _measures_notes(sources: Sources, confidence: float) -> list[str]:
     for name, source in ordered(sources):
         for remark in _remarks(source):
             remarks.setdefault(remark, []).append(title_of(name, sources))
-    return notes + [f"{', '.join(names)}: {remark}" for remark, names in remarks.items()]
+    return notes + _by_remark(remarks, len(sources))
+
+
+def _by_remark(remarks: Mapping[str, Sequence[str]], everybody: int) -> list[str]:
+    """Return each remark once, with those whom it concerns."""
+    return [
+        f"{'All of them' if len(names) == everybody > 1 else ', '.join(names)}: {remark}"
+        for remark, names in remarks.items()
+    ]
 
 
 def _remarks(source: Mapping[str, Any]) -> list[str]:
@@ -163,7 +171,7 @@ def comparisons_table(name: str, body: Mapping[str, Any], confidence: float) -> 
 def _comparison_rows(comparisons: Sequence[Mapping[str, Any]], sources: Sources) -> tuple[Row, ...]:
     declared = [item for item in comparisons if item.get("declared", True)]
     further = [item for item in comparisons if not item.get("declared", True)]
-    groups = {"Declared before the study": declared, "Exploratory: not declared, not corrected": further}
+    groups = {"Declared comparisons": declared, "Exploratory: not declared, not corrected": further}
     rows: list[Row] = []
     for title, items in groups.items():
         if items:
@@ -201,11 +209,12 @@ def _comparison_notes(comparisons: Sequence[Mapping[str, Any]], sources: Sources
         notes.append(
             f"{', '.join(graded)}: mind the note on this AUC in the table of results before reading its difference."
         )
-    return notes + [
-        f"{title_of(item['a'], sources)} vs {title_of(item['b'], sources)}: {str(item['reason']).rstrip('.')}."
-        for item in comparisons
-        if item.get("reason")
-    ]
+    reasons: dict[str, list[str]] = {}
+    for item in comparisons:
+        if item.get("reason"):
+            pair = f"{title_of(item['a'], sources)} vs {title_of(item['b'], sources)}"
+            reasons.setdefault(f"{str(item['reason']).rstrip('.')}.", []).append(pair)
+    return notes + _by_remark(reasons, len(comparisons))
 
 
 def threshold_text(value: object) -> str:

@@ -126,7 +126,7 @@ def _comparison_sentences(body: Mapping[str, Any], chosen: str, confidence: floa
 
 
 def _holm(auc: Mapping[str, Any]) -> str:
-    return f", {p_phrase(auc['p_holm'])} after Holm's correction" if is_number(auc.get("p_holm")) else ""
+    return f", {p_phrase(auc['p_holm'])} after Holm’s correction" if is_number(auc.get("p_holm")) else ""
 
 
 def _verdict(p: object, confidence: float) -> str:

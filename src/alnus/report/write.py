@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alnus.provenance import write_atomic
-from alnus.report.content import build, curves, file_stem
+from alnus.report.content import build, curves, file_stem, has_points
 from alnus.report.curve_figure import learning_figure
 from alnus.report.document import Document, Gallery, Table
 from alnus.report.flow import cohort_flow
@@ -50,6 +50,8 @@ def draw_figures(files: RunFiles, folder: Path) -> None:
         if flow.trunk or flow.leaves:
             save(flow_figure(flow), folder, "flow")
         for name, body in files.sets().items():
+            if not has_points(body):
+                continue
             roc = roc_figure(
                 body["sources"], title=set_title(name), confidence=files.confidence, order=files.models_in_order()
             )
