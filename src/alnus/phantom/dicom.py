@@ -1,4 +1,4 @@
-"""A simulated cine as an Ultrasound Multi-frame Image (PS3.3 A.7) in JPEG Baseline; its header is full of inventions."""
+"""A simulated cine as an Ultrasound Multi-frame Image (PS3.3 A.7) in JPEG Baseline, its header full of inventions."""
 
 from __future__ import annotations
 

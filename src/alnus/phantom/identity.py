@@ -11,13 +11,18 @@ from datetime import date, timedelta
 
 import numpy as np
 
-FAMILY = tuple(
-    "Quillfeather Thistlewick Marrowby Pebblesworth Oakenshaw-Fable Wintermoth Lanternfield Sköldmyra Brindlecombe "
-    "Ferncastle Moonharrow Überwald Nettleship-Tale Candlewright".split()
-)
-GIVEN = tuple(
-    "Aurelia Benedetta Cosima Dorothea Elowen Florentine Gwendolin Henrike Isaura Jorunn Kassandra Leocadia Mirabelle "
-    "Noémie Ottilie Philippa".split()
+FAMILY = ("Quillfeather", "Thistlewick", "Marrowby", "Sköldmyra", "Oakenshaw-Fable", "Wintermoth", "Überwald")
+GIVEN = (
+    "Aurelia",
+    "Benedetta",
+    "Cosima",
+    "Dorothea",
+    "Elowen",
+    "Florentine",
+    "Gwendolin",
+    "Henrike",
+    "Isaura",
+    "Noémie",
 )
 PHYSICIANS = ("Imaginarius^Otto^^Dr.", "Fictiva^Petra^^Dr.", "Phantomas^Ines^^Prof.", "Simulacra^Joan^^Dr.")
 HOSPITALS = {

@@ -58,8 +58,8 @@ class Latents:
 def draw_latents(generator: np.random.Generator, patients: int) -> Latents:
     """Draw lesions, all properties independent.
 
-    Spiculation, strain ratio and log half-length follow the arcsine law over their ranges (most lesions are near an end:
-    smooth or spiculated, soft or stiff, short or long); the logs of the other semi-axes are uniform.
+    Spiculation, strain ratio and log half-length follow the arcsine law over their ranges (most lesions are near an
+    end: smooth or spiculated, soft or stiff, short or long); the logs of the other semi-axes are uniform.
     """
     low, high = STRAIN_RATIO
     shortest, longest = _log_limits(HALF_LENGTH_MM)

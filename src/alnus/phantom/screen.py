@@ -35,7 +35,8 @@ def _logo_and_text(draw: ImageDraw.ImageDraw, scanner: Scanner, identity: Identi
     draw.text((x, y), who, fill=BRIGHT, font=font)
     draw.text((x, y + LINE_PX), where, fill=BRIGHT, font=font)
     draw.polygon([(4, y + 20), (13, y + 2), (22, y + 20)], fill=LOGO)
-    draw.text((x, y + 2 * LINE_PX), scanner.model, fill=DIM, font=font) if scanner.layout == "top" else None
+    if scanner.layout == "top":
+        draw.text((x, y + 2 * LINE_PX), scanner.model, fill=DIM, font=font)
     draw.text((4, height - LINE_PX - 2), "SIMULATED", fill=DIM, font=font)
     draw.text((width - 74, height - LINE_PX - 2), f"{scanner.frame_rate_hz:.0f} Hz  MI 1.1", fill=DIM, font=font)
 
