@@ -224,13 +224,16 @@ def explanations(
 
 
 def picture(path: Path, generator: np.random.Generator) -> None:
-    """A dark blob with a warm one: enough to look at."""
+    """A frame with a dark blob, and beside it the same with a warm one, as the explanations draw them."""
     path.parent.mkdir(exist_ok=True)
-    y, x = np.mgrid[0:96, 0:128]
-    speckle = generator.rayleigh(40, (96, 128))
-    cx, cy = generator.uniform(40, 90), generator.uniform(30, 65)
-    lesion = np.exp(-(((x - cx) / 22) ** 2 + ((y - cy) / 14) ** 2))
-    grey = np.clip(speckle * (1 - 0.8 * lesion), 0, 255)
+    y, x = np.mgrid[0:80, 0:107]
+    cx, cy = generator.uniform(35, 75), generator.uniform(28, 52)
+    lesion = np.exp(-(((x - cx) / 20) ** 2 + ((y - cy) / 13) ** 2))
+    grey = np.clip(generator.rayleigh(40, x.shape) * (1 - 0.8 * lesion), 0, 255)
     heat = np.exp(-(((x - cx - 9) / 15) ** 2 + ((y - cy + 5) / 12) ** 2))
-    rgb = np.stack([grey + 150 * heat, grey + 60 * heat * (1 - heat), grey * (1 - 0.6 * heat)], axis=-1)
-    Image.fromarray(np.clip(rgb, 0, 255).astype(np.uint8)).save(path)
+    warm = np.stack([grey + 150 * heat, grey + 60 * heat * (1 - heat), grey * (1 - 0.6 * heat)], axis=-1)
+    panels = np.concatenate([np.repeat(grey[..., None], 3, axis=2), warm], axis=1)
+    frame = np.clip(panels, 0, 255).astype(np.uint8).repeat(3, 0).repeat(3, 1)
+    page = np.full((frame.shape[0] + 110, frame.shape[1], 3), 18, np.uint8)
+    page[21 : 21 + frame.shape[0]] = frame
+    Image.fromarray(page).save(path)

@@ -199,7 +199,7 @@ def test_a_patient_who_lost_every_video_is_counted_in_no_partition(
 def test_kinds_of_case_without_a_heatmap_are_named(document: Document, results: dict[str, Any]) -> None:
     galleries = [b for section in document.sections for b in section.blocks if isinstance(b, Gallery)]
     assert len(galleries) == 8  # four networks on two sets
-    image = next(g for g in galleries if g.caption == "Testing set A, Static image.")
+    image = next(g for g in galleries if g.caption == "Testing set A, Static image")
     missed = results["sets"]["test_a"]["sources"]["image"]["counts"]["fn"]
     assert missed > 0
     assert image.notes == (f"No false negatives are shown: no heatmap was made for any of the {missed}.",)
@@ -273,3 +273,8 @@ def test_numbers_are_written_as_a_journal_writes_them() -> None:
     assert auc_cell({"estimate": 0.7, "low": 0.55, "high": 0.85}).note == "underpowered"
     assert proportion_cell(None) == Cell("–", "(0/0)")
     assert [seconds(s) for s in (4.26, 45, 200, 7500)] == ["4.3 s", "45 s", "3 min 20 s", "2 h 5 min"]
+
+
+def test_wide_pictures_stand_two_abreast_so_that_their_words_can_be_read(document: Document) -> None:
+    galleries = [b for section in document.sections for b in section.blocks if isinstance(b, Gallery)]
+    assert {gallery.columns for gallery in galleries} == {2}

@@ -127,11 +127,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Heatmaps of one source on one set, and what of them is missing."""
+    """Heatmaps of one source on one set, and what of them is missing. `columns`: beside each other in the PDF."""
 
     caption: str
     cases: tuple[Case, ...]
     notes: tuple[str, ...] = ()
+    columns: int = 4
     kind: Literal["gallery"] = "gallery"
 
 

@@ -13,7 +13,7 @@ from alnus.report.style import INK, MUTED, PAPER, SERIES, new_figure
 
 WIDTH_IN, BOX_IN, GAP_IN, LEAF_IN, LEAF_GAP_IN = 5.4, 0.5, 0.27, 0.46, 0.08
 TRUNK_IN, INDENT_IN, BUS_IN, LINE_IN = 2.6, 0.5, 0.22, 0.19
-SIDE_LEFT_IN, SIDE_LETTERS = 1.75, 44
+SIDE_LEFT_IN, SIDE_LETTERS = 1.55, 50
 
 
 def flow_figure(flow: Flow) -> Figure:

@@ -20,6 +20,7 @@ PLURALS = {
     "TN": "true negatives",
 }
 LARGEST_SIDE_PX = 720
+WIDE_PX = 480
 TOTAL_BYTES = 5_000_000
 """All heatmaps together, so that the HTML (a third more in base64) stays below 10 MB."""
 
@@ -52,7 +53,19 @@ def _gallery(
         ]
         if not of_kind:
             notes.append(_none_of(outcome, counts.get(outcome.lower())))
-    return Gallery(f"{set_title(name)}, {source_title(source)}.", tuple(cases), tuple(notes))
+    return Gallery(f"{set_title(name)}, {source_title(source)}", tuple(cases), tuple(notes), _columns(cases))
+
+
+def _columns(cases: Sequence[Case]) -> int:
+    """Return 2 where a picture is wide (two panels with words in them, to be read), else 4."""
+    for case in cases:
+        try:
+            with Image.open(case.image) as image:
+                if image.width >= WIDE_PX:
+                    return 2
+        except (UnidentifiedImageError, OSError):
+            continue
+    return 4
 
 
 def _none_of(outcome: str, n: int | None) -> str:
