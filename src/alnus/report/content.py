@@ -102,7 +102,7 @@ def _design(files: RunFiles) -> str:
     return (
         f"{split}; no patient stands in two of them. Each network saw the videos of the training patients only; its "
         "epoch and its threshold were chosen on the validation patients. A patient’s score is "
-        f"{aggregation} of her videos’ scores, each a probability of metastasis. The thresholds were frozen before "
+        f"{aggregation} of the scores of that patient’s videos, each a probability of metastasis. The thresholds were frozen before "
         "the test sets were evaluated; a score at or above the threshold calls metastasis."
     )
 

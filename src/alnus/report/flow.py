@@ -120,7 +120,7 @@ def _counted_from_one(fold: object, ordered: list[tuple[object, pd.DataFrame]]) 
 
 
 def _leaf(label: str, rows: pd.DataFrame) -> Leaf:
-    """Count each patient once, however many rows the table has for her."""
+    """Count each patient once, however many rows the table has of one."""
     patients = rows.drop_duplicates("patient_id")
     labels = pd.to_numeric(patients["label"], errors="coerce")
     if labels.isna().any():
