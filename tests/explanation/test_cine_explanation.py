@@ -158,6 +158,12 @@ def test_heat_is_linear_in_time_between_the_frames_seen_and_constant_outside():
     assert values == pytest.approx([0.2, 0.2, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
 
 
+def test_a_frame_that_the_network_did_not_see_says_so():
+    heat = heat_of([1.0, 5.0])
+    assert heat.title(2) == "frame 2"
+    assert heat.title(3) == "frame 3 (heat interpolated)"
+
+
 def test_heat_without_evidence_is_zero_and_said_so(trained, tmp_path):
     heat = heat_of([0.0, 0.0])
     assert not heat.at(3).any()

@@ -117,6 +117,18 @@ def test_the_names_of_other_tin_codes_are_known(tmp_path, depth, rename, origin)
     assert same(source, target, clip())
 
 
+@pytest.mark.parametrize("wrapped", ["", ".net"], ids=["tsn", "tsm"])
+@pytest.mark.parametrize("target", ["image", "tin"])
+def test_the_frame_networks_of_mmaction_start_image_and_tin(tmp_path, target, wrapped):
+    source = network("image", depth=50, seed=1)
+    theirs = {in_mmaction(key).replace(".net2", wrapped): value for key, value in source.state_dict().items()}
+    torch.save({"state_dict": theirs}, tmp_path / "w.pth")
+    model = network(target, depth=50, seed=2)
+    assert load_weights(model, tmp_path / "w.pth").origin == "MMAction2 TSN/TSM"
+    own = model.state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in source.state_dict().items())
+
+
 def test_the_names_that_a_real_mmaction_checkpoint_has_are_translated():
     # from mmaction/models/backbones/resnet_tin.py and resnet.py of MMAction2 1.2.0, read by hand
     assert in_mmaction("layer1.0.conv1.weight") == "backbone.layer1.0.conv1.conv.net2.weight"

@@ -115,7 +115,7 @@ class _Picture(NamedTuple):
 
 def _shown(frames: GreyFrames, still: Grey | None, keyframe: int | None, heat: CineHeat) -> _Picture:
     if keyframe is not None:
-        return _Picture(np.asarray(frames[keyframe]), heat.at(keyframe), f"frame {keyframe}")
+        return _Picture(np.asarray(frames[keyframe]), heat.at(keyframe), heat.title(keyframe))
     assert still is not None  # the still is the only picture without a frame's number
     assert heat.still is not None
     return _Picture(still, heat.scaled(heat.still), "still of the sonographer")
@@ -125,7 +125,7 @@ def _write_png(path: Path, picture: _Picture, heat: CineHeat, card: ModelCard, *
     caption, warning = captions(card, heat, phantom=phantom)
     panels = [np.repeat(picture.grey[..., None], 3, 2), overlay(picture.grey, picture.heat)]
     page = sheet(picture.grey.shape, caption, panels=2, warning=warning)
-    drawn = page.filled(panels, [picture.title, f"{picture.title}, heat"])
+    drawn = page.filled(panels, [picture.title, "heat"])
     with atomic_path(path) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG", optimize=True)
 
@@ -135,7 +135,7 @@ def _drawn(frames: GreyFrames, heat: CineHeat, card: ModelCard, *, phantom: bool
     caption, warning = captions(card, heat, phantom=phantom)
     page = sheet(frames.shape[1:], caption, panels=1, warning=warning)
     for index in range(len(frames)):
-        yield page.filled([overlay(np.asarray(frames[index]), heat.at(index))], [f"frame {index}"])
+        yield page.filled([overlay(np.asarray(frames[index]), heat.at(index))], [heat.title(index)])
 
 
 def captions(card: ModelCard, heat: CineHeat, *, phantom: bool) -> tuple[list[str], str]:

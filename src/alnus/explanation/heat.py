@@ -47,6 +47,10 @@ class CineHeat:
         """The frame that the network weighs most."""
         return int(self.indices[int(self.weights.argmax())])
 
+    def title(self, frame: int) -> str:
+        """Name a frame, and say so where its heat is taken from its neighbours in time."""
+        return f"frame {frame}" if frame in self.indices else f"frame {frame} (heat interpolated)"
+
     def at(self, frame: int) -> NDArray[np.float32]:
         """Return the heat on any frame, 0 to 1: linear between the frames seen, constant before and after them."""
         after = int(np.searchsorted(self.indices, frame))
