@@ -102,8 +102,9 @@ def _design(files: RunFiles) -> str:
     return (
         f"{split}; no patient stands in two of them. Each network saw the videos of the training patients only; its "
         "epoch and its threshold were chosen on the validation patients. A patient’s score is "
-        f"{aggregation} of the scores of that patient’s videos, each a probability of metastasis. The thresholds were frozen before "
-        "the test sets were evaluated; a score at or above the threshold calls metastasis."
+        f"{aggregation} of the scores of that patient’s videos, each a probability of metastasis. The "
+        "thresholds were frozen before the test sets were evaluated; a score at or above its "
+        "threshold calls metastasis."
     )
 
 
