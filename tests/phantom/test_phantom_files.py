@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import av
@@ -18,6 +20,7 @@ from alnus.phantom import PhantomConfig, write_phantom
 from alnus.phantom.identity import FAMILY, GIVEN, invent_identity, uid
 from alnus.phantom.latents import ceilings
 from alnus.phantom.scanner import SCANNERS
+from alnus.phantom.screen import draw_screen
 
 SMALL = {"patients": (2, 1, 1), "frames": 16, "scale": 0.3, "seed": 4}
 
@@ -207,3 +210,13 @@ def test_labels_do_not_depend_on_the_format_or_the_size_of_the_pictures(cohort, 
 def test_what_cannot_be_simulated_is_refused(change, message):
     with pytest.raises(ConfigError, match=message):
         PhantomConfig(**change)
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "Wintermoth^Cosima"}, {"hospital_id": "INVA1"}, {"study_date": date(2017, 3, 4)}]
+)
+def test_name_number_and_date_are_burned_into_the_picture_above_the_tissue(change):
+    scanner, identity = SCANNERS["A"], invent_identity(np.random.default_rng(0), "A")
+    differs = draw_screen(scanner, identity) != draw_screen(scanner, replace(identity, **change))
+    assert differs.sum() > 20
+    assert not differs[scanner.origin_px[0] :].any()
