@@ -79,13 +79,28 @@ def first_bytes(path: Path) -> bytes:
     return head
 
 
-def stated_bytes(stream: BinaryIO, container: str) -> int | None:
-    """Return how long the container says that its file is, or None where it does not say.
-
-    A shorter file was cut: a recording or a copy that stopped.
-    """
+def is_cut(stream: BinaryIO, container: str) -> bool:
+    """Tell whether a file is shorter than its container says: a recording or a copy that stopped."""
+    if container == "gif":
+        return not _has_gif_trailer(stream)
     measure = _MEASURES.get(container)
-    return None if measure is None else measure(stream)
+    stated = None if measure is None else measure(stream)
+    return stated is not None and stated > size_of(stream)
+
+
+def stated_frames(stream: BinaryIO, container: str) -> int:
+    """Return the number of frames in an AVI's main header (dwTotalFrames), 0 for others and where it is not there."""
+    stream.seek(0)
+    head = stream.read(52)
+    if container != "avi" or head[24:28] != b"avih" or len(head) < 52:
+        return 0
+    return int.from_bytes(head[48:52], "little")
+
+
+def _has_gif_trailer(stream: BinaryIO) -> bool:
+    """Look for the end of the last block and the trailer (GIF89a, section 27); some writers append to them."""
+    stream.seek(max(0, size_of(stream) - 1024))
+    return b"\x00;" in stream.read()
 
 
 def size_of(stream: BinaryIO) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_fragments, generate_frames
+from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 
@@ -77,10 +77,10 @@ _SPACES: dict[str, Space] = {
 
 def video_stream(dataset: Dataset, syntax: str, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
     """Open the video that a data set encapsulates (PS3.5 8.2.5 to 8.2.11). Raises Refused."""
-    data = b"".join(generate_fragments(dataset.PixelData))
+    data = b"".join(_fragments(dataset))
     kind = sniffed(data[:HEAD_BYTES])
     container = kind if kind in VIDEOS else VIDEO_SYNTAXES[syntax]
-    return open_stream(BytesIO(data), container, is_cut=False, limits=limits, colours=colours, threads=threads)
+    return open_stream(BytesIO(data), container, limits=limits, colours=colours, threads=threads)
 
 
 def decoded_frames(dataset: Dataset, syntax: str, count: int, colours: Colours, notes: list[str]) -> Iterator[Pixels]:
@@ -121,10 +121,7 @@ def _check_length(dataset: Dataset, count: int) -> None:
 
 def _check_streams(dataset: Dataset, count: int) -> None:
     """Hold the number of code streams and the size that each states against the header, before decoding any."""
-    starts = sum(
-        fragment.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51"))
-        for fragment in generate_fragments(dataset.PixelData)
-    )
+    starts = sum(fragment.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51")) for fragment in _fragments(dataset))
     frames = list(generate_frames(dataset.PixelData, number_of_frames=count, extended_offsets=_offsets(dataset)))
     found = max(starts, len(frames)) if starts else len(frames)
     if found != count:
@@ -136,6 +133,13 @@ def _check_streams(dataset: Dataset, count: int) -> None:
             raise Refused(
                 f"frame {number} is coded as {size[0]}x{size[1]} pixels, but the header states {stated[0]}x{stated[1]}"
             )
+
+
+def _fragments(dataset: Dataset) -> Iterator[bytes]:
+    """Yield the fragments of encapsulated pixel data; the first item, the offset table, is none (PS3.5 A.4)."""
+    buffer = BytesIO(dataset.PixelData)
+    parse_basic_offsets(buffer)
+    return generate_fragments(buffer)
 
 
 def _offsets(dataset: Dataset) -> tuple[bytes, bytes] | None:

@@ -60,20 +60,20 @@ def entry_key(item: IngestItem) -> str:
 def source_state(item: IngestItem) -> dict[str, Any]:
     """Return what tells whether an entry must be made anew: size and time of the sources, ROI. Raises Refused."""
     return {
-        "video": _file_state(item.path),
-        "image": None if item.image is None else _file_state(item.image),
+        "video": _file_state(item.path, ""),
+        "image": None if item.image is None else _file_state(item.image, "the still image cannot be used: "),
         "roi": None if item.roi is None else asdict(item.roi),
     }
 
 
-def _file_state(path: Path) -> dict[str, int]:
+def _file_state(path: Path, whose: str) -> dict[str, int]:
     """Return size in bytes and the time of the last change; of a folder, the sum and the latest."""
     try:
         states = [path.stat()]
         if path.is_dir():
             states += [entry.stat() for entry in os.scandir(path) if entry.is_file()]
     except (OSError, ValueError):
-        raise Refused("there is no such file, or it cannot be opened") from None
+        raise Refused(f"{whose}there is no such file, or it cannot be opened") from None
     return {"size": sum(state.st_size for state in states), "mtime_ns": max(state.st_mtime_ns for state in states)}
 
 
@@ -198,7 +198,7 @@ def crop_box(size: tuple[int, int], region: Box | None, roi: Box | None, notes: 
 
 
 def _still(path: Path, crop: Box, full: tuple[int, int], limits: DecodeLimits) -> Pixels:
-    """Return the chosen still's luma (H, W): cropped as the cine where it has the cine's size, else to its own region."""
+    """Return the chosen still's luma (H, W): cropped as the cine where both are of one size."""
     try:
         cine = read_cine(path, limits=replace(limits, max_frames=1))
     except Refused as refused:

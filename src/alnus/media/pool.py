@@ -7,6 +7,7 @@ runs the caller's main module again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -33,13 +34,15 @@ class Worker:
         """Start nothing yet: the process starts with the first task."""
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+        self._is_closed = False
 
     def ask(self, task: Task) -> Answer:
         """Hand a task over and return the answer; {"refused": reason} where the process dies or takes too long.
 
         Raises MediaError where no process can be started at all.
         """
-        process = self._process or self._started()
+        process = self._running()
         expired = threading.Event()
 
         def end() -> None:
@@ -55,32 +58,57 @@ class Worker:
         if answer:
             loaded: Answer = json.loads(answer)
             return loaded
-        self.stop()
+        self._end()
         if expired.is_set():
             return {"refused": f"decoding took longer than {self._timeout_s:g} s and was ended"}
         return {"refused": f"the decoder crashed over it (exit status {process.returncode})"}
 
-    def stop(self) -> None:
-        """End the process, if one runs."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+    def close(self) -> None:
+        """End the process, whatever another thread is asking of it, and start none again."""
+        self._is_closed = True
+        self._end()
 
-    def _started(self) -> subprocess.Popen[str]:
-        search = os.pathsep.join(path for path in sys.path if path)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "alnus.media.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # what a codec prints may quote the header
-            text=True,
-            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": search},
-        )
-        if _read_line(self._process).strip() != READY:
-            self.stop()
-            raise MediaError("the decoding process does not start: try `python -m alnus.media.worker`")
-        return self._process
+    def _end(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+            if process is not None:
+                process.kill()
+                process.wait()
+                _close_pipes(process)
+
+    def _running(self) -> subprocess.Popen[str]:
+        with self._lock:
+            if self._is_closed:
+                raise MediaError("ingestion was ended")
+            if self._process is None:
+                self._process = start_process()
+            return self._process
+
+
+def start_process() -> subprocess.Popen[str]:
+    """Start a decoding process and wait until it is ready. Raises MediaError where it does not become so."""
+    search = os.pathsep.join(path for path in sys.path if path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alnus.media.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # what a codec prints may quote the header
+        text=True,
+        env={**os.environ, **_ONE_THREAD, "PYTHONPATH": search},
+    )
+    if _read_line(process).strip() != READY:
+        process.kill()
+        process.wait()
+        _close_pipes(process)
+        raise MediaError("the decoding process does not start: try `python -m alnus.media.worker`")
+    return process
+
+
+def _close_pipes(process: subprocess.Popen[str]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # what was not yet written has no reader any more
+                pipe.close()
 
 
 def _exchanged(process: subprocess.Popen[str], line: str) -> str:
@@ -89,9 +117,9 @@ def _exchanged(process: subprocess.Popen[str], line: str) -> str:
     try:
         process.stdin.write(line + "\n")
         process.stdin.flush()
-    except OSError:
+        answer = _read_line(process)
+    except (OSError, ValueError):  # ValueError: the pipe was closed meanwhile
         return ""
-    answer = _read_line(process)
     return answer if answer.endswith("\n") else ""
 
 
@@ -122,7 +150,7 @@ def answered(tasks: Sequence[Task], *, workers: int, timeout_s: float) -> Iterat
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         for worker in crew:
-            worker.stop()
+            worker.close()
 
 
 def cores() -> int:

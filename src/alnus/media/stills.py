@@ -8,7 +8,7 @@ from math import nan
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from alnus.media.colour import Pixels, Space, in_colours
 from alnus.media.containers import STILLS, first_bytes, sniffed
@@ -65,7 +65,7 @@ def _checked_size(path: Path, limits: DecodeLimits) -> tuple[int, int]:
             return image.size
     except Image.DecompressionBombError:  # pillow's own bound, twice 89 million pixels
         raise Refused(f"its picture is larger than {limits.max_side_px} pixels a side") from None
-    except UnidentifiedImageError:
+    except (OSError, SyntaxError, ValueError):  # UnidentifiedImageError is an OSError
         raise Refused("its image header cannot be read") from None
 
 

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from alnus.media.colour import Pixels, any_colour, expanded, in_colours
-from alnus.media.containers import size_of, stated_bytes
+from alnus.media.containers import is_cut, stated_frames
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Coloured, Colours, Opened
 from alnus.media.refusal import Refused
@@ -27,7 +27,9 @@ PHANTOM_MARK = "Alnus phantom"  # in the container's comment, written by alnus.p
 _PLANAR = re.compile(r"yuva?j?4\d\dp|nv12|nv16|nv21|nv24|gray")  # 8-bit formats whose first plane is luma
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _VIDEO_RANGE = 1  # AVCOL_RANGE_MPEG
-_LOST_SHARE = 0.05  # of the declared frames that may be missing (skipped B-frames, edit lists) in a file that is whole
+_LOST_SHARE = 0.05  # of the counted frames that may be missing (skipped B-frames, edit lists) in a file that is whole
+_LOST_DURATION_SHARE = 0.25  # the same where the count is only a duration times an average rate
+_HEADER_DURATION = ("matroska", "asf")  # demuxers whose header states a duration; for others FFmpeg estimates it
 _DAMAGED_SHARE = 0.05  # of the packets that may fail to decode
 
 
@@ -38,6 +40,7 @@ class _Tally:
     packets: int = 0
     damaged: int = 0
     frames: int = 0
+    flagged: int = 0  # frames that the decoder itself calls damaged
     last_s: float = nan
     first_s: float = nan
 
@@ -49,6 +52,7 @@ class _Declared:
     frames: int  # 0: it does not say
     rate_hz: float | None
     is_cut: bool
+    tolerated: float  # share of the declared frames that may be missing from a file that is not cut
 
 
 def open_video(path: Path, container: str, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
@@ -57,18 +61,29 @@ def open_video(path: Path, container: str, *, limits: DecodeLimits, colours: Col
     threads: of the decoder; 0 lets FFmpeg choose.
     """
     with path.open("rb") as stream:
-        stated, size = stated_bytes(stream, container), size_of(stream)
+        cut = is_cut(stream, container)
+        least_frames = stated_frames(stream, container)
     # "file:" keeps FFmpeg from reading a protocol into the name; the whitelist keeps it from following one
     source = f"file:{path.absolute()}"
     return open_stream(
-        source, container, is_cut=stated is not None and stated > size, limits=limits, colours=colours, threads=threads
+        source, container, cut=cut, least_frames=least_frames, limits=limits, colours=colours, threads=threads
     )
 
 
 def open_stream(
-    source: str | BinaryIO, container: str, *, is_cut: bool, limits: DecodeLimits, colours: Colours, threads: int
+    source: str | BinaryIO,
+    container: str,
+    *,
+    limits: DecodeLimits,
+    colours: Colours,
+    threads: int,
+    cut: bool = False,
+    least_frames: int = 0,
 ) -> Opened:
-    """Open the first video stream of a file name or a binary stream with the named FFmpeg demuxer. Raises Refused."""
+    """Open the first video stream of a file name or a binary stream with the named FFmpeg demuxer. Raises Refused.
+
+    cut: the file is known to be shorter than it should be. least_frames: as its header states, 0 where it does not.
+    """
     try:
         media = av.open(
             source,
@@ -78,20 +93,22 @@ def open_stream(
             container_options={"protocol_whitelist": "file"},
         )
     except av.FFmpegError as error:
-        hint = " (it is cut: its end is missing)" if is_cut or container == "mov" else ""
-        raise Refused(f"its {container} container cannot be read{hint}: {type(error).__name__}") from None
+        hint = ": the file is cut, or its recording was never finished" if cut or container == "mov" else ""
+        raise Refused(f"its {container} container cannot be read ({type(error).__name__}){hint}") from None
     try:
-        return _opened(media, limits, colours, threads, is_cut)
+        return _opened(media, least_frames, cut, limits, colours, threads)
     except BaseException:
         media.close()
         raise
 
 
-def _opened(media: InputContainer, limits: DecodeLimits, colours: Colours, threads: int, is_cut: bool) -> Opened:
+def _opened(
+    media: InputContainer, least_frames: int, cut: bool, limits: DecodeLimits, colours: Colours, threads: int
+) -> Opened:
     stream = _video_stream(media)
     context = stream.codec_context
     limits.check_size(context.width, context.height)
-    declared = _declared(stream, is_cut)
+    declared = _declared(media, stream, least_frames, cut)
     limits.check_count(declared.frames, context.width, context.height)
     context.thread_count = threads
     context.thread_type = "AUTO"
@@ -112,14 +129,18 @@ def _video_stream(media: InputContainer) -> VideoStream:
     raise Refused("it holds no video stream")
 
 
-def _declared(stream: VideoStream, is_cut: bool) -> _Declared:
+def _declared(media: InputContainer, stream: VideoStream, least_frames: int, cut: bool) -> _Declared:
     rate_hz = next(
         (float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate is not None and rate > 0), None
     )
-    frames = stream.frames
+    frames = 0 if media.format.name == "gif" else stream.frames  # of a GIF FFmpeg counts what is there
     if frames and rate_hz and stream.duration and stream.time_base:  # an edit list may show less than is stored
         frames = min(frames, round(stream.duration * stream.time_base * Fraction(rate_hz)) + 1)
-    return _Declared(frames, rate_hz, is_cut)
+    if frames or least_frames:  # of a cut file FFmpeg states what it thinks is left, not what the header says
+        return _Declared(max(frames, least_frames), rate_hz, cut, _LOST_SHARE)
+    if media.duration and rate_hz and len(media.streams) == 1 and media.format.name.startswith(_HEADER_DURATION):
+        return _Declared(round(media.duration / av.time_base * rate_hz), rate_hz, cut, _LOST_DURATION_SHARE)
+    return _Declared(0, rate_hz, cut, 0.0)
 
 
 def _frames(
@@ -140,6 +161,7 @@ def _frames(
                 )
             limits.check_size(*size)
             limits.check_count(tally.frames + 1, *size)
+            tally.flagged += frame.is_corrupt
             time_s = nan if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
             tally.frames += 1
             tally.last_s = time_s
@@ -153,12 +175,12 @@ def _frames(
 
 def _decoded(media: InputContainer, stream: VideoStream, tally: _Tally) -> Iterator[av.VideoFrame]:
     """Yield every frame that can be decoded; a damaged packet is counted, a damaged container ends the frames."""
-    with contextlib.suppress(av.InvalidDataError, av.EOFError):
+    with contextlib.suppress(av.FFmpegError):
         for packet in media.demux(stream):
             tally.packets += 1
             try:
                 yield from packet.decode()
-            except av.InvalidDataError:
+            except av.FFmpegError:
                 tally.damaged += 1
 
 
@@ -171,14 +193,16 @@ def _check_whole(tally: _Tally, declared: _Declared, notes: list[str]) -> None:
         covered = max(covered, round((tally.last_s - tally.first_s) * declared.rate_hz) + 1)
     lost = declared.frames - covered
     if declared.is_cut and (lost > 0 or not declared.frames):
-        of = f"of the {declared.frames} declared " if declared.frames else ""
-        raise Refused(f"the file is cut: {of}frames, {tally.frames} are there; copy it again from its source")
-    if lost > max(2, _LOST_SHARE * declared.frames):
+        of = f" of {declared.frames}" if declared.frames else ""
+        raise Refused(f"the file is cut: only {tally.frames}{of} frames are there; copy it again from its source")
+    if declared.frames and lost > max(2, declared.tolerated * declared.frames):
         raise Refused(f"the file is damaged: {tally.frames} of its {declared.frames} declared frames can be decoded")
     if tally.damaged > max(1, _DAMAGED_SHARE * tally.packets):
         raise Refused(f"the file is damaged: {tally.damaged} of its {tally.packets} packets cannot be decoded")
-    if lost > 0 or tally.damaged:
-        notes.append(f"{max(lost, 0)} declared frames are missing, {tally.damaged} packets are damaged")
+    if lost > 0 and declared.tolerated == _LOST_SHARE:
+        notes.append(f"{lost} of the {declared.frames} declared frames are missing")
+    if tally.damaged or tally.flagged:
+        notes.append(f"{tally.damaged} packets cannot be decoded and {tally.flagged} frames are damaged")
     if declared.is_cut:
         notes.append("the file is shorter than its container states, yet every declared frame is there")
 

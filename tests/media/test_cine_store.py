@@ -1,0 +1,92 @@
+"""The store is read by memory map, and says when it is not what it should be."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from alnus.errors import MediaError
+from alnus.media import CineStore, IngestItem, ingest
+
+
+@pytest.fixture
+def store(tmp_path, scene, make) -> CineStore:
+    path = make.video(tmp_path / "a.mkv", scene, container="matroska", codec="ffv1", pix_fmt="gray")
+    ingest([IngestItem("a.mkv", path)], tmp_path / "store", workers=1)
+    return CineStore(tmp_path / "store")
+
+
+def _frames_file(store):
+    return store.root / store.entry("a.mkv").key / "frames.npy"
+
+
+def test_frames_are_mapped_and_not_loaded(store, scene):
+    frames = store.frames("a.mkv")
+    assert isinstance(frames, np.memmap)
+    assert not frames.flags.writeable
+    np.testing.assert_array_equal(frames[[3, 9]], scene[[3, 9]])
+
+
+def test_the_frames_file_is_what_numpy_itself_would_save(store, scene, tmp_path):
+    np.save(tmp_path / "own.npy", scene)
+    assert _frames_file(store).read_bytes() == (tmp_path / "own.npy").read_bytes()
+
+
+def test_an_entry_states_size_times_and_checksum(store):
+    entry = store.entry("a.mkv")
+    assert (entry.frames, entry.height, entry.width) == (12, 64, 96)
+    assert entry.frame_rate_hz == pytest.approx(25)
+    assert entry.duration_s == pytest.approx(12 / 25)
+    assert (entry.spacing_row_mm, entry.has_image, entry.phantom, entry.notes) == (None, False, False, "")
+    assert len(entry.sha256) == 64
+
+
+def test_a_store_survives_being_sent_to_a_loaders_worker(store, scene):
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(store)).frames("a.mkv"), scene)
+
+
+def test_one_flipped_bit_is_found(store):
+    assert store.verify() == []
+    content = bytearray(_frames_file(store).read_bytes())
+    content[-1] ^= 1
+    _frames_file(store).write_bytes(bytes(content))
+    assert store.verify() == ["a.mkv"]
+
+
+def test_a_video_that_is_not_in_the_store_is_refused_by_name(store):
+    with pytest.raises(MediaError, match=r"other\.avi: is not in the cine store"):
+        store.frames("other.avi")
+
+
+def test_a_folder_that_is_no_store_is_refused(tmp_path):
+    with pytest.raises(MediaError, match=r"is no cine store, index\.csv is missing"):
+        CineStore(tmp_path).videos()
+
+
+def test_missing_cut_and_foreign_frames_are_refused(store):
+    path = _frames_file(store)
+    content = path.read_bytes()
+    path.write_bytes(content[:-5])
+    with pytest.raises(MediaError, match=r"frames\.npy: is missing or damaged"):
+        store.frames("a.mkv")
+    np.save(path, np.zeros((2, 3, 4), np.uint8))
+    with pytest.raises(MediaError, match="is not what the index states"):
+        store.frames("a.mkv")
+    path.unlink()
+    with pytest.raises(MediaError, match="is missing or damaged"):
+        store.frames("a.mkv")
+
+
+def test_a_damaged_index_is_refused_and_ingestion_mends_it(store, tmp_path):
+    (store.root / "index.csv").write_text("video,key\na.mkv,0\n")
+    with pytest.raises(MediaError, match=r"index\.csv: cannot be read"):
+        CineStore(store.root).videos()
+    ingest([IngestItem("a.mkv", tmp_path / "a.mkv")], store.root, workers=1)
+    assert CineStore(store.root).videos() == ["a.mkv"]
+
+
+def test_a_damaged_meta_file_is_decoded_again(store, tmp_path):
+    (store.root / store.entry("a.mkv").key / "meta.json").write_text("{")
+    assert ingest([IngestItem("a.mkv", tmp_path / "a.mkv")], store.root, workers=1).ingested == ["a.mkv"]
