@@ -1,20 +1,18 @@
-"""Clips of a whole cine become a video's score; trained networks and a store become the predictions table."""
+"""Trained networks on cines: the predictions table. The names are imported on first use, since they load torch."""
 
 from __future__ import annotations
 
-from importlib import import_module
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from alnus.inference.prediction import predict as predict
-    from alnus.inference.prediction import predict_cine as predict_cine
-    from alnus.inference.prediction import video_scores as video_scores
+    from alnus.inference.predicting import COLUMNS, predict, predict_cine
 
-_NAMES = ("predict", "predict_cine", "video_scores")
+__all__ = ["COLUMNS", "predict", "predict_cine"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: torch takes seconds."""
-    if name in _NAMES:
-        return getattr(import_module("alnus.inference.prediction"), name)
-    raise AttributeError(f"module 'alnus.inference' has no attribute '{name}'")
+    """Import a public name from its module when it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module("alnus.inference.predicting"), name)

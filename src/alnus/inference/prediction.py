@@ -92,4 +92,5 @@ def _probabilities(model: nn.Module, clips: torch.Tensor) -> torch.Tensor:
     where = next(model.parameters()).device
     with torch.inference_mode():
         logits = model(clips.to(where))
-    return logits.double().softmax(dim=1)[:, METASTASIS].cpu()
+    probabilities: torch.Tensor = logits.double().softmax(dim=1)[:, METASTASIS]
+    return probabilities.cpu()

@@ -71,6 +71,7 @@ class Classifier(LightningModule):
         self._seed = seed
         self._losses: list[Tensor] = []
         self.register_buffer("weights", weights, persistent=False)
+        self.train()  # Lightning keeps the modes that it finds
 
     def train(self, mode: bool = True) -> Classifier:
         """Switch between training and evaluation; frozen normalisation always evaluates."""

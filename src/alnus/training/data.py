@@ -31,7 +31,9 @@ class ClipData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[tuple[Tensor, int, int]]:
         """Return the loader of this process's training clips."""
         rank, world = self._place()
-        return self._loader(self._train, self.train_sampler(rank, world))
+        sampler = self.train_sampler(rank, world)
+        sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)  # workers ask before Lightning says it
+        return self._loader(self._train, sampler)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
         """Return the loader of this process's validation clips."""

@@ -154,13 +154,16 @@ def _save(job: Job, classifier: Classifier, record: Record) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Lightning's hints out of the user's sight; each filter has its reason."""
-    log = logging.getLogger("lightning.pytorch")
-    level = log.level
-    log.setLevel(logging.WARNING)  # "GPU available: False" and the like
+    logs = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.WARNING)  # "GPU available: False", "Initializing distributed" and the like
     try:
         with warnings.catch_warnings():
             # Lightning 2.6 still uses torch's pytree the old way
             warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
+            # frozen normalisation evaluates on purpose
+            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
             # loading in the main process is a choice: the small preset's clips come from memory
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             # a training that is begun again finds the directory of the first try
@@ -169,4 +172,5 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

@@ -64,6 +64,10 @@ class Record(Checkpoint):
         self.finished = state_dict["finished"]
         self.seconds = state_dict["seconds"]
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Say in the checkpoint that the epoch is over; see `_end_epoch`."""
+        _end_epoch(checkpoint["loops"]["fit_loop"])
+
     def show_on(self, reporter: Reporter, progress: Callable[[int, int], None]) -> None:
         """Say a line an epoch and move this bar with each step."""
         self._reporter = reporter
@@ -131,6 +135,25 @@ class Record(Checkpoint):
             f"  {self._job.name} epoch {row['epoch'] + 1} of {self._job.network.training.epochs}: "
             f"loss {row['train_loss']:.3f}, validation loss {row['val_loss']:.3f}, AUC {row['val_auc']:.3f}"
         )
+
+
+def _end_epoch(loop: dict[str, Any]) -> None:
+    """Bring Lightning's counters to the state between two epochs.
+
+    A checkpoint written at an epoch's end counts that epoch as begun and its batches as current; resumed from it,
+    Lightning 2.6 skips hooks and batches of the next epoch, so that the result differs from an uninterrupted one.
+    """
+    for scope in ("total", "current"):
+        epochs = loop["epoch_progress"][scope]
+        epochs["completed"] = epochs["processed"]
+    optimisation = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+    counters = [loop["epoch_loop.batch_progress"], loop["epoch_loop.scheduler_progress"], *optimisation.values()]
+    for counter in (counter["current"] for counter in counters):
+        counter.update(dict.fromkeys(counter, 0))
+    validation = loop["epoch_loop.val_loop.batch_progress"]
+    for scope in ("total", "current"):
+        validation[scope].update(dict.fromkeys(validation[scope], 0))
+    loop["epoch_loop.batch_progress"]["is_last_batch"] = validation["is_last_batch"] = False
 
 
 def write_curve(directory: Path, history: list[EpochRow]) -> None:
