@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from alnus.clips import CineSource, Sample, cine_clips
 from alnus.clips.sample import GreyFrames
 from alnus.config import NetworkConfig
-from alnus.errors import AlnusError, MediaError
+from alnus.errors import AlnusError, MediaError, WeightsError
 from alnus.models import ModelCard, load_model
 
 COLUMNS = ("patient_id", "video", "split", "label", "source", "score", "call")
@@ -90,17 +90,9 @@ def _scores(
     videos_at_once = max(1, config.inference.batch_size // config.inference.clips_per_video)
     while group := list(islice(loaded, videos_at_once)):
         readable = [clips for _, clips in group if isinstance(clips, Tensor)]
-        probabilities = (
-            iter(())
-            if not readable
-            else iter(
-                _probabilities(network, torch.cat(readable), config.inference.batch_size).split(
-                    [len(c) for c in readable]
-                )
-            )
-        )
+        scores = iter(_means(network, readable, config.inference.batch_size))
         for sample, clips in group:
-            yield sample, clips if isinstance(clips, AlnusError) else float(next(probabilities).mean())
+            yield sample, clips if isinstance(clips, AlnusError) else next(scores)
 
 
 def _loaded(
@@ -132,12 +124,22 @@ def _clips(config: NetworkConfig, sample: Sample, store: CineSource) -> Tensor:
     return clips
 
 
+def _means(network: nn.Module, videos: Sequence[Tensor], batch_size: int) -> list[float]:
+    """Return the mean probability over each video's clips."""
+    if not videos:
+        return []
+    probabilities = _probabilities(network, torch.cat(list(videos)), batch_size)
+    return [float(part.mean()) for part in torch.split(probabilities, [len(clips) for clips in videos])]
+
+
 @torch.inference_mode()
 def _probabilities(network: nn.Module, clips: Tensor, batch_size: int) -> Tensor:
     """Return (clips,) probabilities of metastasis, float64 on the CPU."""
     device = next(network.parameters()).device
-    logits = [network(part.to(device)).double().cpu() for part in clips.split(batch_size)]
-    return torch.cat(logits).softmax(1)[:, POSITIVE]
+    logits = torch.cat([network(part.to(device)).double().cpu() for part in torch.split(clips, batch_size)])
+    if not bool(torch.isfinite(logits).all()):
+        raise WeightsError("the network's output is not finite: its weights are damaged; train it again")
+    return logits.softmax(1)[:, POSITIVE]
 
 
 def _row(sample: Sample, card: ModelCard, score: float, splits: Mapping[str, str]) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 
-from alnus.clips import Sample
 from alnus.clips.dataset import EvaluationClips, cine_clips
-from alnus.clips.sample import CineSource, GreyFrames
+from alnus.clips.sample import CineSource, GreyFrames, Sample
 from alnus.models import ModelCard, load_model
 
 COLUMNS = ["patient_id", "video", "split", "label", "source", "score", "call"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from alnus.clips import Sample
+from alnus.clips.sample import Sample
 from alnus.cohort import Cohort, assign_folds, assign_splits
 from alnus.config import StudyConfig
 from alnus.media import Box, IngestItem

@@ -14,22 +14,18 @@ from typing import Any
 
 import pandas as pd
 
-from alnus import evaluation
+from alnus import evaluation, explanation, inference, models, training  # each loads torch when first used
 from alnus.cohort import Cohort, flow, load_cohort, reader_table, table_one
 from alnus.config import NetworkConfig, StudyConfig, dump_config
 from alnus.console import Reporter
 from alnus.errors import CohortError
-from alnus.explanation import explain_video
-from alnus.inference import predict
 from alnus.media import CineStore, ingest
-from alnus.models import read_card, write_card
 from alnus.provenance import file_sha256, write_atomic, write_json
 from alnus.report import write_report
 from alnus.study.cases import case_record, explained_cases
 from alnus.study.partition import TESTS, Partition, held_out, ingest_items, partitions, samples, splits_table
 from alnus.study.run import Run
 from alnus.study.truth import ceiling_rows
-from alnus.training import fit
 
 
 @dataclass(frozen=True)
@@ -90,11 +86,19 @@ def prepare(config: StudyConfig, *, reporter: Reporter, command: str) -> Study:
     parts = partitions(cohort, config)
     run = Run.open(config.out, seed=config.seed, command=command)
     write_atomic(run.path("config.yaml"), dump_config(config))
+    run.record["device"] = _device()
     run.record["phantom"] = cohort.is_phantom
     run.record["inputs"] = {cohort.source.name: file_sha256(cohort.source)}
     run.save()
     _write_csv(run.path("splits.csv"), splits_table(parts))
     return Study(config, cohort, parts, run, reporter)
+
+
+def _device() -> str:
+    """Return what computes: the GPU's name, or the CPU."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
 
 
 def ingest_cohort(study: Study) -> None:
@@ -153,7 +157,7 @@ def _train(study: Study, name: str, part: Partition, videos: list[str]) -> None:
     who = part.splits.groupby("split")["patient_id"].apply(list).to_dict()
     where = "" if part.fold is None else f", fold {part.fold + 1} of {len(study.parts)}"
     study.reporter.say(f"Training {name}{where}")
-    result = fit(
+    result = training.fit(
         name,
         study.network(name),
         samples(study.cohort, videos=videos, patients=who["train"]),
@@ -192,7 +196,7 @@ def _predict(study: Study, output: Path) -> None:
         chosen = samples(study.cohort, videos=study.store.videos(), patients=split_of)
         directories = [study.model_directory(name, part) for name in study.config.models]
         with study.reporter.progress("Predicting") as progress:
-            table = predict(directories, chosen, study.store, splits=split_of, progress=progress)
+            table = inference.predict(directories, chosen, study.store, splits=split_of, progress=progress)
         tables.append(table if part.fold is None else table.assign(fold=part.fold))
     networks = pd.concat(tables, ignore_index=True).assign(kind="model")
     people = held_out(study.parts)
@@ -227,7 +231,7 @@ def _note_thresholds(study: Study, thresholds: Mapping[str, Any]) -> None:
             frozen = thresholds.get(name)
             value = frozen.get(part.fold) if isinstance(frozen, Mapping) else frozen
             directory = study.model_directory(name, part)
-            write_card(directory, read_card(directory).model_copy(update={"threshold": value}))
+            models.write_card(directory, models.read_card(directory).model_copy(update={"threshold": value}))
 
 
 def _read_thresholds(path: Path) -> dict[str, Any]:
@@ -277,7 +281,7 @@ def _explain_case(study: Study, row: Any, out: Path) -> dict[str, Any]:
     part = study.parts[max(0, int(row.fold))]
     directory = study.model_directory(str(row.source), part)
     (sample,) = samples(study.cohort, videos=[row.video], patients=[row.patient_id])
-    made = explain_video(directory, sample, study.store, out, video=study.config.explanation.videos)
+    made = explanation.explain_video(directory, sample, study.store, out, video=study.config.explanation.videos)
     here = study.run.directory
     return case_record(
         row,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from alnus import evaluation
-from alnus.clips import Sample
+from alnus import evaluation, explanation, inference, models  # each loads torch when first used
+from alnus.clips.sample import Sample
 from alnus.cohort import load_cohort, reader_table
 from alnus.cohort.reading import read_raw
 from alnus.config import EvaluationConfig
@@ -48,7 +48,7 @@ def _ingested(
         with reporter.progress("Reading videos") as progress:
             report = ingest(items, store, workers=1 if len(items) < 4 else 0, progress=progress)
         readable = set(report.ingested)
-        failed = [{"video": item.video, "reason": item.reason} for item in report.excluded]
+        failed = [{"video": item.video, "reason": f"{item.video}: {item.reason}"} for item in report.excluded]
         yield CineStore(store), [sample for sample in known if sample.video in readable], failed
 
 
@@ -68,19 +68,15 @@ def _items(videos: Sequence[Path], keyframe: int | None) -> tuple[list[IngestIte
 
 def predict_files(model: Path, videos: Sequence[Path], *, reporter: Reporter) -> tuple[pd.DataFrame, Failures]:
     """Return the predictions table of some videos and what could not be read. Raises WeightsError, CohortError."""
-    from alnus.inference import predict
-
     directories = model_directories(model)
     with _ingested(videos, reporter) as (store, samples, failed):
-        table = predict(directories, samples, store, splits=None)
+        table = inference.predict(directories, samples, store, splits=None)
     return _with_calls(table, directories), failed
 
 
 def _with_calls(table: pd.DataFrame, directories: Sequence[Path]) -> pd.DataFrame:
     """Fill the calls of those networks whose frozen threshold is in their card; a call is a patient's."""
-    from alnus.models import read_card
-
-    cards = [read_card(directory) for directory in directories]
+    cards = [models.read_card(directory) for directory in directories]
     thresholds = {card.source: card.threshold for card in cards if card.fold is None}
     patient_score = table.groupby(["source", "patient_id"])["score"].transform("mean")
     cuts = table["source"].map(thresholds).astype(float)
@@ -91,14 +87,12 @@ def explain_files(
     model: Path, videos: Sequence[Path], out: Path, *, keyframe: int | None, reporter: Reporter
 ) -> tuple[list[Path], Failures]:
     """Draw heatmaps of some videos by each network; return the files made and what could not be read."""
-    from alnus.explanation import explain_video
-
     made: list[Path] = []
     with _ingested(videos, reporter, keyframe=keyframe) as (store, samples, failed):
         for number, sample in enumerate(samples):
             for directory in model_directories(model):
                 target = out / f"{number + 1:03d}_{Path(sample.video).stem}_{directory.name}"
-                done = explain_video(directory, sample, store, target)
+                done = explanation.explain_video(directory, sample, store, target)
                 made += [path for path in (done.png, done.mp4) if path is not None]
     return made, failed
 
