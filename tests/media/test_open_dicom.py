@@ -267,6 +267,9 @@ def test_no_patient_data_in_cine_error_log_or_warning(dicom, tmp_path, capfd, ca
         content.replace(b"Leaked^Name", b"Leaked\xff\xfe\\^=N"),
         content.replace(b"DA\x08\x0019610203", b"DA\x08\x00LEAKED!!"),
     ]
+    # values over which pydicom warns, quoting them, when they are read
+    hostile.append(content.replace(b"CS\x02\x00US", b"CS\x08\x00leaked  "))
+    hostile.append(content.replace(b"LO\x0a\x00Some maker", b"LO\x0a\x00LEA\\KED\x1b%X"))
     told = []
     for index, data in enumerate(hostile):
         path = tmp_path / f"{index}.dcm"
