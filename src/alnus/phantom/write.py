@@ -130,6 +130,14 @@ def _clinical(generator: np.random.Generator, task: Task) -> dict[str, Any]:
     }
 
 
+def _region(scanner: Scanner, config: PhantomConfig) -> dict[str, int]:
+    """Return the tissue's rectangle for the table, where the file itself cannot state it."""
+    if config.format == "dicom":
+        return {}
+    top, left = scanner.origin_px
+    return {"roi_x": left, "roi_y": top, "roi_w": scanner.columns, "roi_h": scanner.rows}
+
+
 def cohort_table(tasks: list[Task], latents: Latents, config: PhantomConfig) -> pd.DataFrame:
     """Return the cohort table, one row a patient. label: drawn with the patient's risk."""
     labels = _generator(config, 0, 3).random(len(tasks)) < risk(latents)
@@ -141,6 +149,7 @@ def cohort_table(tasks: list[Task], latents: Latents, config: PhantomConfig) -> 
             "label": int(label),
             "center": task.scanner.center,
             "keyframe": task.patient.examination.keyframe,
+            **_region(task.scanner, config),
             **_clinical(clinical, task),
         }
         for task, label in zip(tasks, labels, strict=True)
@@ -199,8 +208,31 @@ def _run(tasks: list[Task], workers: int) -> Iterator[None]:
         return
     # spawn: a forked child of a process with threads (as torch's) may hang
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(write_patient, task) for task in tasks]):
-            yield future.result()
+        try:
+            for future in as_completed([pool.submit(write_patient, task) for task in tasks]):
+                yield future.result()
+        finally:  # after an error or Ctrl-C, begin no further patient
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _cores() -> int:
+    """Return how many processors this process may use; not every system can say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _clear(out: Path) -> None:
+    """Make the folder and take away an earlier phantom's table, which would not fit the new files.
+
+    Raises ConfigError where the folder cannot be made or holds somebody else's cohort.
+    """
+    table = out / "cohort.csv"
+    if table.exists() and not (out / "phantom.json").exists():
+        raise ConfigError(f"{out}: holds a cohort.csv that is no phantom's; choose another folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        table.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written ({error.strerror}); choose another folder") from None
 
 
 def write_phantom(out: Path, config: PhantomConfig, *, workers: int = 0, progress: Progress | None = None) -> Path:
@@ -209,10 +241,12 @@ def write_phantom(out: Path, config: PhantomConfig, *, workers: int = 0, progres
     Files: videos/<patient>, masks/<patient>.png, truth.csv, phantom.json, cohort.csv. The same configuration gives the
     same videos, masks and tables, byte for byte, for any number of workers on the same kind of machine.
     workers: processes; 0: one a core. progress: called with (patients done, patients in all).
+    Raises ConfigError where `out` cannot be written or holds a cohort that is no phantom's.
     """
     latents = draw_latents(_generator(config, 0, 0), sum(config.patients))
     tasks = _plan(out, config, latents)
-    workers = min(workers or len(os.sched_getaffinity(0)), len(tasks))
+    workers = min(workers or _cores(), len(tasks))
+    _clear(out)
     for done, _ in enumerate(_run(tasks, workers), start=1):
         if progress is not None:
             progress(done, len(tasks))
