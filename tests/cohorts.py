@@ -37,7 +37,7 @@ def write_avi(path: Path, frames: NDArray[np.uint8], *, rate_hz: int = 20) -> No
 
 
 def write_cohort(
-    folder: Path, *, patients: int = 24, frames: int = 12, side_px: int = 48, centers: tuple[str, ...] = ("A", "B", "C")
+    folder: Path, *, patients: int = 30, frames: int = 12, side_px: int = 48, centers: str = "ABABC"
 ) -> Path:
     """Write cohort.csv and its AVI files; half have label 1; one reader is right but for every fifth."""
     rows = []

@@ -33,7 +33,7 @@ def sample_data() -> Path:
 
 @pytest.fixture(scope="session")
 def small_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cohort of 24 patients in three centres, one AVI and one reader's call each. Do not write into its folder."""
+    """A cohort of 30 patients in three centres, one AVI and one reader's call each. Do not write into its folder."""
     from cohorts import write_cohort
 
     return write_cohort(tmp_path_factory.mktemp("cohort"))

@@ -150,7 +150,7 @@ def test_check_names_missing_videos(small_cohort, tmp_path):
 
     done = alnus("check", changed(small_cohort, tmp_path, lose))
     assert done.returncode == 4
-    assert "1 of 24 videos are not there: gone.avi" in done.stderr
+    assert "1 of 30 videos are not there: gone.avi" in done.stderr
 
 
 def test_json_output_is_json(finished_study):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cohorts import spot_cine, write_avi
 from typer.testing import CliRunner
 
 from alnus.cli import app
 from alnus.config import resolve
+from cohorts import spot_cine, write_avi
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

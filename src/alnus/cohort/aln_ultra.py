@@ -56,7 +56,7 @@ class AlnUltraReport:
         return [
             f"{self.table}: {self.patients} patients, {self.videos} videos, after {self.index}",
             f"left out, for want of a biopsy result: {len(self.left_out)} patients",
-            "reader_expert is the index's first number, label (the biopsy) its second: so the published code reads them",
+            "reader_expert is the index's first number, label (the biopsy) its second, as in the published code",
             *(f"{name} lies in several places; the first was taken" for name in self.duplicates),
             *(f"warning: {warning}" for warning in self.warnings),
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def run_study(config: StudyConfig, *, reporter: Reporter, command: str = "alnus 
     Raises CohortError, ConfigError, MediaError or WeightsError; what was finished before stays and is not repeated.
     """
     study = prepare(config, reporter=reporter, command=command)
-    ingest_cohort(study)
+    study = ingest_cohort(study)
     train_networks(study)
     predict_videos(study)
     results = evaluate_predictions(study)
@@ -81,7 +81,7 @@ def run_study(config: StudyConfig, *, reporter: Reporter, command: str = "alnus 
 
 
 def prepare(config: StudyConfig, *, reporter: Reporter, command: str) -> Study:
-    """Read and check the cohort, assign the splits, open the run directory and record what goes in."""
+    """Read and check the cohort and that it can be split, open the run directory and record what goes in."""
     cohort = load_cohort(config.cohort)
     parts = partitions(cohort, config)
     run = Run.open(config.out, seed=config.seed, command=command)
@@ -90,7 +90,6 @@ def prepare(config: StudyConfig, *, reporter: Reporter, command: str) -> Study:
     run.record["phantom"] = cohort.is_phantom
     run.record["inputs"] = {cohort.source.name: file_sha256(cohort.source)}
     run.save()
-    _write_csv(run.path("splits.csv"), splits_table(parts))
     return Study(config, cohort, parts, run, reporter)
 
 
@@ -101,8 +100,11 @@ def _device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
 
 
-def ingest_cohort(study: Study) -> None:
-    """Bring the cohort's videos into the store; list what cannot be read in excluded.csv and go on with the rest."""
+def ingest_cohort(study: Study) -> Study:
+    """Bring the cohort's videos into the store, and split the patients who have a readable one.
+
+    What cannot be read is listed in excluded.csv, and the rest goes on. Raises CohortError where too little is left.
+    """
     store = study.run.path("store")
     with study.run.timed("ingest"), study.reporter.progress("Ingesting videos") as progress:
         report = ingest(ingest_items(study.cohort), store, workers=study.config.workers, progress=progress)
@@ -120,7 +122,19 @@ def ingest_cohort(study: Study) -> None:
         )
     if len(excluded) == len(patient_of):
         raise CohortError(f"{study.cohort.source}: none of its {len(patient_of)} videos can be read")
+    study = _without(study, excluded)
     _record_cohort(study, excluded)
+    return study
+
+
+def _without(study: Study, excluded: pd.DataFrame) -> Study:
+    """Return the study of the patients that are left, split anew; splits.csv says how."""
+    table = study.cohort.table
+    if len(excluded):
+        left = replace(study.cohort, table=table[~table["video"].isin(excluded["video"])].reset_index(drop=True))
+        study = replace(study, parts=partitions(left, study.config))
+    _write_csv(study.run.path("splits.csv"), splits_table(study.parts))
+    return study
 
 
 def _record_cohort(study: Study, excluded: pd.DataFrame) -> None:
@@ -298,6 +312,6 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 def train_only(config: StudyConfig, *, reporter: Reporter, command: str = "alnus train") -> Path:
     """Split, ingest and train; return the run's directory, which `run_study` can take up."""
     study = prepare(config, reporter=reporter, command=command)
-    ingest_cohort(study)
+    study = ingest_cohort(study)
     train_networks(study)
     return study.run.directory
