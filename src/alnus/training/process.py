@@ -100,7 +100,7 @@ def saved_record(job: Job) -> dict[str, Any]:
     try:
         checkpoint = torch.load(job.checkpoint, map_location="cpu", weights_only=True)
         state: dict[str, Any] = checkpoint["callbacks"][STATE_KEY]
-    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{job.checkpoint}: is no checkpoint of a training ({reason}): remove it") from None
     return state
