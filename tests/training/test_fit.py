@@ -1,0 +1,217 @@
+import csv
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from alnus.clips import Sample
+from alnus.errors import CohortError, ConfigError, MediaError, WeightsError
+from alnus.models import load_model
+from alnus.training import fit
+
+SCRIPT = Path(__file__).with_name("tiny_training.py")
+_spec = importlib.util.spec_from_file_location("tiny_training", SCRIPT)
+tiny_training = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny_training)
+train_tiny = tiny_training.train_tiny
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # a sum's order, and so its last bit, depends on the threads
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("trained")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    result = train_tiny(directory)
+    torch.set_num_threads(threads)
+    return result
+
+
+def _weights(directory: Path) -> dict[str, torch.Tensor]:
+    return load_file(directory / "model.safetensors")
+
+
+def _same(one: Path, other: Path) -> bool:
+    a, b = _weights(one), _weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def _curve(directory: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((directory / "metrics.csv").read_text().splitlines()))
+
+
+def test_a_training_leaves_its_best_epoch_as_a_model(trained):
+    curve = _curve(trained.directory)
+    assert [row["epoch"] for row in curve] == ["0", "1", "2", "3"]
+    assert list(curve[0]) == ["epoch", "train_loss", "val_loss", "val_auc", "learning_rate"]
+    _, card = load_model(trained.directory)
+    assert card.validation_auc == trained.validation_auc == max(float(row["val_auc"]) for row in curve)
+    assert (card.name, card.source, card.seed, card.phantom) == ("resnet3d", "resnet3d", 5, False)
+    assert float(curve[card.epoch]["val_auc"]) == card.validation_auc
+    assert list((trained.directory / "tensorboard").glob("events.out.*"))
+
+
+def test_the_checkpoint_holds_plain_tensors_and_values(trained):
+    checkpoint = torch.load(trained.directory / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 16
+
+
+def test_the_same_call_on_a_finished_training_returns_at_once(trained):
+    before = (trained.directory / "model.safetensors").stat().st_mtime_ns
+    assert train_tiny(trained.directory) == trained
+    assert (trained.directory / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_training_leaves_the_callers_random_state_alone(tmp_path):
+    torch.manual_seed(3)
+    expected = torch.get_rng_state()
+    train_tiny(tmp_path, max_steps=1)
+    assert torch.equal(torch.get_rng_state(), expected)
+
+
+def test_another_seed_begins_anew(trained, tmp_path):
+    first = train_tiny(tmp_path, max_steps=2)
+    weights = _weights(first.directory)
+    train_tiny(tmp_path, max_steps=2, seed=6)
+    assert any(not torch.equal(weights[key], value) for key, value in _weights(tmp_path).items())
+
+
+def test_max_steps_ends_with_a_validation(tmp_path):
+    result = train_tiny(tmp_path, max_steps=5)
+    assert result.epochs == 2
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 5
+
+
+def test_two_loader_workers_end_in_the_same_weights(trained, tmp_path):
+    train_tiny(tmp_path, workers=2)
+    assert _same(trained.directory, tmp_path)
+    assert _curve(trained.directory) == _curve(tmp_path)
+
+
+@pytest.mark.parametrize(("kill_after", "workers"), [(1, 0), (2, 2)])
+def test_a_training_killed_and_started_again_ends_in_the_same_weights(trained, tmp_path, kill_after, workers):
+    command = [sys.executable, str(SCRIPT), str(tmp_path), json.dumps({"workers": workers})]
+    victim = subprocess.Popen(command, env=ONE_THREAD)
+    _wait_for_rows(tmp_path / "metrics.csv", kill_after, victim)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    assert not (tmp_path / "model.safetensors").exists()
+    train_tiny(tmp_path, workers=workers)
+    assert _same(trained.directory, tmp_path)
+    assert _curve(trained.directory) == _curve(tmp_path)
+
+
+def _wait_for_rows(path: Path, rows: int, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while not path.is_file() or len(path.read_text().splitlines()) <= rows:
+        assert process.poll() is None, "the training ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_a_training_killed_between_its_end_and_its_model_is_completed(trained, tmp_path):
+    train_tiny(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    train_tiny(tmp_path)
+    assert _same(trained.directory, tmp_path)
+
+
+def test_two_processes_end_in_the_weights_of_one(tmp_path):
+    common = {"freeze_norm": True, "learning_rate": 0.005, "epochs": 2}
+    changes = common | {"devices": 2, "batch_size": 2, "strategy": "ddp"}
+    command = [sys.executable, "-W", "error", str(SCRIPT), str(tmp_path / "two"), json.dumps(changes)]
+    # dropout draws by process, so it is off here
+    script_env = ONE_THREAD | {"ALNUS_TEST_DROPOUT": "0"}
+    subprocess.run(command, env=script_env, check=True, timeout=200)
+    network = tiny_training.tiny(**common).model_copy(update={"dropout": 0.0})
+    samples = tiny_training.SAMPLES
+    store = tiny_training.NoiseStore()
+    fit("resnet3d", network, samples[:16], samples[16:], store, tmp_path / "one", seed=5, progress=False)
+    one, two = _weights(tmp_path / "one"), _weights(tmp_path / "two")
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5)
+    assert _curve(tmp_path / "one")[0]["val_auc"] == _curve(tmp_path / "two")[0]["val_auc"]
+
+
+def test_frozen_normalisation_keeps_its_statistics(tmp_path):
+    train_tiny(tmp_path, freeze_norm=True, max_steps=2)
+    means = [value for key, value in _weights(tmp_path).items() if key.endswith("running_mean")]
+    assert means
+    assert all((mean == 0).all() for mean in means)
+
+
+def test_training_stops_when_the_validation_auc_no_longer_rises(tmp_path):
+    result = train_tiny(tmp_path, learning_rate=1e-12, epochs=30, patience_epochs=2, freeze_norm=True)
+    assert result.epochs == 3
+
+
+def test_a_loss_that_is_not_finite_is_refused_with_what_to_change(tmp_path):
+    with pytest.raises(ConfigError, match=r"resnet3d: .* is not finite in epoch \d+, step \d+: lower .*learning_rate"):
+        train_tiny(tmp_path, learning_rate=1e30, gradient_clip=1e30, warmup_epochs=0)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def _fit(directory: Path, train: list[Sample], validation: list[Sample]) -> None:
+    fit("resnet3d", tiny_training.tiny(), train, validation, tiny_training.NoiseStore(), directory, seed=0)
+
+
+def test_one_class_only_is_refused(tmp_path):
+    ones = [sample for sample in tiny_training.SAMPLES if sample.label == 1]
+    both = [Sample("q0", "v0", 0), Sample("q1", "v1", 1)]
+    with pytest.raises(CohortError, match="training: both classes are needed, but of 12 patients all have label 1"):
+        _fit(tmp_path, ones, both)
+    with pytest.raises(CohortError, match="validation: both classes are needed, but of 12 patients all have label 1"):
+        _fit(tmp_path, both, ones)
+    with pytest.raises(CohortError, match=r"validation: .* of 0 patients there are none"):
+        _fit(tmp_path, both, [])
+
+
+def test_a_patient_without_a_label_is_refused(tmp_path):
+    with pytest.raises(CohortError, match="training: patient p9, video v9: label None, not 0 or 1"):
+        _fit(tmp_path, [Sample("p9", "v9")], tiny_training.SAMPLES)
+
+
+def test_a_patient_in_training_and_validation_is_refused(tmp_path):
+    with pytest.raises(CohortError, match="patient p3 is in training and in validation"):
+        _fit(tmp_path, tiny_training.SAMPLES[:4], tiny_training.SAMPLES[3:])
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
+    train_tiny(tmp_path, max_steps=1)
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"torn")
+    with pytest.raises(WeightsError, match=r"last\.ckpt: is no checkpoint of a training"):
+        train_tiny(tmp_path, max_steps=1)
+
+
+def test_a_video_that_is_not_in_the_store_is_refused_before_training(tmp_path):
+    class Empty(tiny_training.NoiseStore):
+        def frames(self, video):
+            raise MediaError(f"{video}: is not in the store")
+
+    with pytest.raises(MediaError, match="v0: is not in the store"):
+        fit(
+            "image",
+            tiny_training.tiny(),
+            tiny_training.SAMPLES[:16],
+            tiny_training.SAMPLES[16:],
+            Empty(),
+            tmp_path,
+            seed=0,
+        )
