@@ -64,9 +64,10 @@ def _weights_sha256(path: Path | None) -> str | None:
         raise WeightsError(f"{path}: the weights to start from cannot be read ({error.strerror})") from None
 
 
-def _frames_key(store: CineSource, video: str) -> list[int]:
-    """Return what tells that a video was ingested otherwise (another region, say), without reading its pixels."""
-    return list(store.frames(video).shape)
+def _frames_key(store: CineSource, video: str) -> str:
+    """Return what tells that a video's frames are others (another region, say): a store's checksum, else the shape."""
+    entry = getattr(store, "entry", None)
+    return str(store.frames(video).shape) if entry is None else str(entry(video).sha256)
 
 
 def check_patients(train: Sequence[Sample], validation: Sequence[Sample]) -> None:

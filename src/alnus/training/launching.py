@@ -15,13 +15,11 @@ from multiprocessing.queues import SimpleQueue
 from typing import TYPE_CHECKING
 
 import torch
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from alnus.errors import AlnusError
+from alnus.training.devices import processes, uses_gpu
 from alnus.training.job import Job
-from alnus.training.process import processes, train, uses_gpu
 
 if TYPE_CHECKING:
     Failures = SimpleQueue[AlnusError]
@@ -31,7 +29,7 @@ def run(job: Job) -> None:
     """Train in as many processes as the configuration asks for. Raises what `train` raises."""
     count = processes(job.network.training)
     if count * job.network.training.num_nodes == 1 or _launched_already():
-        train(job)
+        _train(job)
         return
     failures: Failures = multiprocessing.get_context("spawn").SimpleQueue()
     port = int(os.environ.get("MASTER_PORT", 0)) or _free_port()
@@ -49,14 +47,22 @@ def _child(rank: int, job: Job, count: int, port: int, failures: Failures) -> No
     if not uses_gpu(job.network.training):
         torch.set_num_threads(max(1, torch.get_num_threads() // count))
     try:
-        train(job)
+        _train(job)
     except AlnusError as error:
         failures.put(error)
         raise
 
 
+def _train(job: Job) -> None:
+    from alnus.training.process import train  # imports Lightning, seconds that a launching process can spare
+
+    train(job)
+
+
 def _launched_already() -> bool:
-    return "LOCAL_RANK" in os.environ or TorchElasticEnvironment.detect() or SLURMEnvironment.detect()
+    """Say whether torchrun (LOCAL_RANK) or SLURM's srun (SLURM_PROCID, of a job that is no shell) started this."""
+    shell = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    return "LOCAL_RANK" in os.environ or ("SLURM_PROCID" in os.environ and not shell)
 
 
 def _free_port() -> int:

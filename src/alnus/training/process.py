@@ -20,6 +20,7 @@ from alnus.errors import WeightsError
 from alnus.models import ModelCard, build_from_config, load_weights, save_model
 from alnus.training.classifier import Classifier, class_weights
 from alnus.training.data import ClipData
+from alnus.training.devices import precision, processes, uses_gpu
 from alnus.training.job import Job
 from alnus.training.record import STATE_KEY, Record, write_curve
 from alnus.training.selection import best_epoch
@@ -55,27 +56,6 @@ def _train(job: Job, trainer: Trainer, classifier: Classifier, data: ClipData, r
         record.show_on(reporter, progress)
         checkpoint = job.checkpoint if interrupted else None
         trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-
-
-def processes(training: TrainingConfig) -> int:
-    """Return how many processes train on this machine."""
-    if training.devices != "auto":
-        return training.devices
-    return torch.cuda.device_count() if uses_gpu(training) else 1
-
-
-def uses_gpu(training: TrainingConfig) -> bool:
-    """Say whether the configuration means a CUDA device that is there."""
-    return training.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-
-
-def precision(training: TrainingConfig) -> Any:
-    """Return Lightning's name of the precision, "auto" resolved for the device."""
-    if training.precision != "auto":
-        return training.precision
-    if not uses_gpu(training):
-        return "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
 
 
 def _classifier(job: Job, data: ClipData, *, steps_per_epoch: int) -> Classifier:
