@@ -29,7 +29,7 @@ demo: $(READY)  ## simulate a small cohort, run the whole study on it, say where
 	$(BIN)/alnus demo --out $(DEMO)
 
 test: $(READY_DEV)  ## every test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 lint: $(READY_DEV)  ## format, lint, types and the arrows between the rooms
 	$(BIN)/ruff format --check .

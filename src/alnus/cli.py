@@ -122,10 +122,12 @@ def demo(
     Example: alnus demo --out runs/demo
     """
     from alnus.console import Terminal
-    from alnus.study.demo import run_demo
+    from alnus.study.demo import margin_line, run_demo
 
     result = run_demo(out, seed=seed, reporter=Terminal())
     _show_study(result, as_json)
+    if not as_json:
+        typer.echo(f"\n{margin_line(result.results)}")
 
 
 @app.command()

@@ -37,7 +37,7 @@ def test_a_third_of_the_lesions_have_spread_as_in_the_papers_testing_set(labels)
 
 
 def test_the_ceilings_are_what_they_were_designed_to_be():
-    assert ceilings().keyframe_auc == pytest.approx(0.75, abs=0.01)
+    assert ceilings().keyframe_auc == pytest.approx(0.72, abs=0.01)
     assert ceilings().video_auc == pytest.approx(0.95, abs=0.01)
 
 

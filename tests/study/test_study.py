@@ -136,3 +136,16 @@ def test_the_real_lung_clips_run_to_a_report_by_patient_level_folds(sample_data,
     assert pd.read_csv(tmp_path / "run" / "excluded.csv").empty
     assert results(tmp_path / "run")["sets"]["folds"]["patients"] == 13
     assert (tmp_path / "run" / "report.pdf").stat().st_size > 10_000
+
+
+def test_the_demonstration_states_its_margin_and_the_margin_that_the_truth_allows():
+    from alnus.study.demo import margin_line
+
+    aucs = {"image": 0.7, "tin": 0.85, "r2plus1d": 0.8, "ideal reader, video": 0.95, "ideal reader, keyframe": 0.75}
+    sources = {
+        name: {"kind": "ceiling" if name.startswith("ideal") else "model", "auc": {"estimate": auc}}
+        for name, auc in aucs.items()
+    }
+    line = margin_line({"sets": {"test_a": {"sources": sources}}})
+    assert "tin, AUC 0.850) is +0.150 from the image network (0.700)" in line
+    assert "allows +0.200" in line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from alnus.config import resolve
 from alnus.console import Reporter
@@ -18,7 +19,15 @@ def run_demo(out: Path, *, seed: int, reporter: Reporter) -> StudyResult:
     """Simulate a cohort in OUT/phantom and run the small preset's study in OUT/run."""
     table = _phantom(out / "phantom", PhantomConfig(patients=PATIENTS, seed=seed), reporter)
     study = resolve(
-        {"preset": "small", "cohort": str(table), "out": str(out / "run"), "seed": seed}, origin="the demonstration"
+        {
+            "preset": "small",
+            "title": "Demonstration on a phantom cohort",
+            "cohort": str(table.resolve()),
+            "out": str((out / "run").resolve()),
+            "seed": seed,
+            "explanation": {"cases": 1},
+        },
+        origin="the demonstration",
     )
     return run_study(study, reporter=reporter, command="alnus demo")
 
@@ -32,3 +41,17 @@ def _phantom(folder: Path, config: PhantomConfig, reporter: Reporter) -> Path:
     table.unlink(missing_ok=True)
     with reporter.progress("Simulating patients") as progress:
         return write_phantom(folder, config, progress=progress)
+
+
+def margin_line(results: dict[str, Any], *, test_set: str = "test_a") -> str:
+    """Return how far the best video network is above the image network, and how far the truth allows it to be."""
+    sources = results["sets"][test_set]["sources"]
+    auc = {name: row["auc"]["estimate"] for name, row in sources.items() if row["auc"] is not None}
+    videos = [name for name, row in sources.items() if row["kind"] == "model" and name != "image" and name in auc]
+    best = max(videos, key=lambda name: auc[name])
+    ceiling, still = auc["ideal reader, video"], auc["ideal reader, keyframe"]
+    return (
+        f"On testing set A the best video network ({best}, AUC {auc[best]:.3f}) is {auc[best] - auc['image']:+.3f} from "
+        f"the image network ({auc['image']:.3f});\nthe phantom's truth allows {ceiling - still:+.3f}: the best possible "
+        f"reader of the whole video has {ceiling:.3f}, of the keyframe alone {still:.3f}."
+    )
