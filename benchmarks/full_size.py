@@ -79,13 +79,16 @@ def main() -> None:
     steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table = write_phantom(folder / "phantom", PhantomConfig(patients=(12, 12, 4), seed=0, format="avi"))
+        table = write_phantom(folder / "phantom", PhantomConfig(patients=(16, 16, 4), seed=0, format="avi"))
         results = [measure(network, table, folder, steps) for network in INPUTS]
     record = {"made": now(), "machine": machine(), "versions": versions(), "batch": BATCH, "results": results}
     (HERE / "full_size.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    head = f"# Full-size networks from the command line\n\n`python benchmarks/full_size.py --steps {steps}`, {record['made']}, "
-    about = f"{record['machine']}, torch {record['versions']['torch']}; batch {BATCH} in training, one clip in prediction, float32.\n\n"
-    (HERE / "full_size.md").write_text(head + about + table_of(results) + "\n", encoding="utf-8")
+    about = (
+        f"# Full-size networks from the command line\n\n`python benchmarks/full_size.py --steps {steps}`, {record['made']},\n"
+        f"{os.cpu_count()} cores ({machine()['machine']}), torch {versions()['torch']}; float32, batch {BATCH} in training, "
+        "one clip in prediction.\n\n"
+    )
+    (HERE / "full_size.md").write_text(about + table_of(results) + "\n", encoding="utf-8")
     print(table_of(results))
 
 

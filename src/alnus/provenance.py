@@ -52,7 +52,7 @@ def commit() -> str | None:
 
 def machine() -> dict[str, Any]:
     """Return what the computer is: system, processor, cores. No host or user name."""
-    return {"system": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count()}
+    return {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()}
 
 
 def file_sha256(path: Path) -> str:
