@@ -84,9 +84,9 @@ def main() -> None:
     record = {"made": now(), "machine": machine(), "versions": versions(), "batch": BATCH, "results": results}
     (HERE / "full_size.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     about = (
-        f"# Full-size networks from the command line\n\n`python benchmarks/full_size.py --steps {steps}`, {record['made']},\n"
-        f"{os.cpu_count()} cores ({machine()['machine']}), torch {versions()['torch']}; float32, batch {BATCH} in training, "
-        "one clip in prediction.\n\n"
+        "# Full-size networks from the command line\n\n"
+        f"`python benchmarks/full_size.py --steps {steps}`, {record['made']}, {os.cpu_count()} cores\n"
+        f"({machine()['machine']}), torch {versions()['torch']}; float32, batch {BATCH} in training, one clip in prediction.\n\n"
     )
     (HERE / "full_size.md").write_text(about + table_of(results) + "\n", encoding="utf-8")
     print(table_of(results))

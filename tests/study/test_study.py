@@ -147,5 +147,5 @@ def test_the_demonstration_states_its_margin_and_the_margin_that_the_truth_allow
         for name, auc in aucs.items()
     }
     line = margin_line({"sets": {"test_a": {"sources": sources}}})
-    assert "tin, AUC 0.850) is +0.150 from\nthe image network (0.700)" in line
+    assert "tin, AUC 0.850) is\n+0.150 from the image network (0.700)" in line
     assert "allows +0.200" in line

@@ -51,7 +51,7 @@ def margin_line(results: dict[str, Any], *, test_set: str = "test_a") -> str:
     best = max(videos, key=lambda name: auc[name])
     ceiling, still = auc["ideal reader, video"], auc["ideal reader, keyframe"]
     return (
-        f"On testing set A the best video network ({best}, AUC {auc[best]:.3f}) is {auc[best] - auc['image']:+.3f} from\n"
-        f"the image network ({auc['image']:.3f}). The phantom's truth allows {ceiling - still:+.3f}:\n"
+        f"On testing set A the best video network ({best}, AUC {auc[best]:.3f}) is\n"
+        f"{auc[best] - auc['image']:+.3f} from the image network ({auc['image']:.3f}). The phantom's truth allows {ceiling - still:+.3f}:\n"
         f"the best possible reader of the whole video has {ceiling:.3f}, of the keyframe alone {still:.3f}."
     )
