@@ -86,7 +86,8 @@ def main() -> None:
     about = (
         "# Full-size networks from the command line\n\n"
         f"`python benchmarks/full_size.py --steps {steps}`, {record['made']}, {os.cpu_count()} cores\n"
-        f"({machine()['machine']}), torch {versions()['torch']}; float32, batch {BATCH} in training, one clip in prediction.\n\n"
+        f"({machine()['machine']}), torch {versions()['torch']}; float32, batch {BATCH} in training,\n"
+        "one clip in prediction.\n\n"
     )
     (HERE / "full_size.md").write_text(about + table_of(results) + "\n", encoding="utf-8")
     print(table_of(results))

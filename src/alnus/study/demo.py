@@ -50,8 +50,10 @@ def margin_line(results: dict[str, Any], *, test_set: str = "test_a") -> str:
     videos = [name for name, row in sources.items() if row["kind"] == "model" and name != "image" and name in auc]
     best = max(videos, key=lambda name: auc[name])
     ceiling, still = auc["ideal reader, video"], auc["ideal reader, keyframe"]
-    return (
-        f"On testing set A the best video network ({best}, AUC {auc[best]:.3f}) is\n"
-        f"{auc[best] - auc['image']:+.3f} from the image network ({auc['image']:.3f}). The phantom's truth allows {ceiling - still:+.3f}:\n"
-        f"the best possible reader of the whole video has {ceiling:.3f}, of the keyframe alone {still:.3f}."
+    lines = (
+        f"On testing set A the best video network ({best}, AUC {auc[best]:.3f}) is",
+        f"{auc[best] - auc['image']:+.3f} from the image network ({auc['image']:.3f}).",
+        f"The phantom's truth allows {ceiling - still:+.3f}: the best possible reader",
+        f"of the whole video has {ceiling:.3f}, of the keyframe alone {still:.3f}.",
     )
+    return "\n".join(lines)
