@@ -149,3 +149,17 @@ def test_the_demonstration_states_its_margin_and_the_margin_that_the_truth_allow
     line = margin_line({"sets": {"test_a": {"sources": sources}}})
     assert "tin, AUC 0.850) is\n+0.150 from the image network (0.700)" in line
     assert "allows +0.200" in line
+
+
+def test_a_new_readers_column_trains_nothing_again(finished_study, small_cohort, tiny_settings, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(finished_study, copy)
+    weights = copy / "models" / "tin" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    shutil.copytree(small_cohort.parent, tmp_path / "cohort")
+    table = tmp_path / "cohort" / "cohort.csv"
+    rows = pd.read_csv(table)
+    rows.assign(reader_b=1 - rows["label"]).to_csv(table, index=False)
+    study(table, copy, tiny_settings, "--models", "tin,image")
+    assert weights.stat().st_mtime_ns == before
+    assert results(copy)["sets"]["test_a"]["sources"]["b"]["accuracy"]["estimate"] == 0

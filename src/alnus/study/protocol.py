@@ -200,7 +200,7 @@ def predict_videos(study: Study) -> None:
         "evaluation": study.config.evaluation.model_dump(),
     }
     output = study.run.path("predictions.csv")
-    study.run.once("predict", inputs, [output], lambda: _predict(study, output))
+    study.run.once("predict", inputs, [output, study.run.path("thresholds.json")], lambda: _predict(study, output))
 
 
 def _predict(study: Study, output: Path) -> None:

@@ -39,8 +39,9 @@ class Job:
 def fingerprint(job: Job) -> str:
     """Return a hash of all that the trained weights and their card depend on.
 
-    The number of loader workers is left out, because the weights do not depend on it. Raises WeightsError where the
-    weights to start from cannot be read.
+    The number of loader workers is left out, because the weights do not depend on it, and the cohort table's hash: its
+    other columns may change, and the samples are what was trained on.
+    Raises WeightsError where the weights to start from cannot be read.
     """
     whole = {
         "name": job.name,
@@ -50,7 +51,7 @@ def fingerprint(job: Job) -> str:
         "validation": [asdict(sample) for sample in job.validation],
         "frames": [_frames_key(job.store, sample.video) for sample in (*job.train, *job.validation)],
         "seed": job.seed,
-        "card": job.card,
+        "card": {key: value for key, value in job.card.items() if key != "cohort_sha256"},
     }
     return text_sha256(json.dumps(whole, sort_keys=True))
 
