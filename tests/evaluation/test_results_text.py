@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from alnus.evaluation import compare_sources, evaluate, format_comparisons, format_results
+from alnus.evaluation import (
+    apply_thresholds,
+    compare_sources,
+    evaluate,
+    format_comparisons,
+    format_results,
+    read_predictions,
+)
 from alnus.evaluation.text import format_p
 
 LABELS = np.repeat([1, 0], [21, 40])
@@ -52,6 +59,25 @@ def test_what_is_missing_is_a_dash_with_its_reason_and_never_nan():
 
 def test_simulated_patients_are_announced_first():
     assert format_results(evaluate(table(), phantom=True)).startswith("Simulated (phantom) patients")
+
+
+def test_one_row_of_phantom_origin_makes_every_text_say_simulated(tmp_path):
+    marked = table()
+    marked["origin"] = ["", " Phantom"] + [None] * (len(marked) - 2)
+    called = apply_thresholds(marked, {"tin": 0.5})
+    assert called["origin"].tolist() == marked["origin"].tolist()
+    called.to_csv(tmp_path / "p.csv", index=False)
+    for rows in (marked, called, read_predictions(tmp_path / "p.csv")):
+        assert evaluate(rows)["phantom"] is True
+        assert format_results(evaluate(rows)).startswith("Simulated (phantom) patients")
+        assert format_comparisons(compare_sources(rows, "tin", "image")).startswith("Simulated (phantom) patients")
+
+
+def test_clinical_rows_are_not_called_simulated():
+    for rows in (table(), table().assign(origin="clinic")):
+        assert evaluate(rows)["phantom"] is False
+        assert compare_sources(rows, "tin", "image")["phantom"] is False
+        assert "Simulated" not in format_comparisons(compare_sources(rows, "tin", "image"))
 
 
 def test_a_comparison_shows_both_sources_and_the_difference():

@@ -24,7 +24,7 @@ from alnus.evaluation.delong import auc
 from alnus.evaluation.proportions import MEASURES, confusion
 from alnus.evaluation.roc import roc_curve
 from alnus.evaluation.sources import called_patients, source_kinds
-from alnus.evaluation.table import check_predictions
+from alnus.evaluation.table import check_predictions, is_simulated
 from alnus.evaluation.thresholds import Threshold
 
 SCHEMA_VERSION = 1
@@ -46,6 +46,7 @@ def evaluate(
 
     predictions: a predictions table (`alnus.evaluation.table` describes it). thresholds: as `freeze_thresholds`
     gave them; None: the table's calls, else frozen here on "val". kinds: source -> model, reader or ceiling.
+    phantom: the patients are simulated; so it is too where a row's `origin` says "phantom".
     A statistic that the patients of a set do not allow is None, and the source's `reason` says why.
     Raises CohortError for a table that cannot be used, ConfigError for a declared comparison that does not exist.
     """
@@ -75,8 +76,9 @@ def compare_sources(
 ) -> dict[str, Any]:
     """Return the paired comparison of two sources on every set but training and validation.
 
-    The dictionary has a, b, confidence, aggregation and sets: name -> the comparison as in results.json, without
-    Holm's correction, with each source's own statistics, on the patients that both have, under `sources`.
+    The dictionary has a, b, phantom (whether a row's `origin` says so), confidence, aggregation and sets: name -> the
+    comparison as in results.json, without Holm's correction, with each source's own statistics, on the patients that
+    both have, under `sources`.
     Raises CohortError where a or b is no source, they are the same, or no test set holds both.
     """
     config = config or EvaluationConfig()
@@ -97,7 +99,14 @@ def compare_sources(
             sets[name]["sources"] = _sources(both, kind_of, rules, config)
     if not sets:
         raise CohortError(f"no set but training and validation holds both '{a}' and '{b}'; compare on test patients")
-    return {"a": a, "b": b, "confidence": config.confidence, "aggregation": config.aggregation, "sets": sets}
+    return {
+        "a": a,
+        "b": b,
+        "phantom": is_simulated(table),
+        "confidence": config.confidence,
+        "aggregation": config.aggregation,
+        "sets": sets,
+    }
 
 
 def results_schema() -> dict[str, Any]:
@@ -134,7 +143,7 @@ def _evaluate(
         raise CohortError("predictions: every row is of the training set; predict on patients the networks never saw")
     return {
         "schema": SCHEMA_VERSION,
-        "phantom": phantom,
+        "phantom": phantom or is_simulated(table),
         "confidence": config.confidence,
         "aggregation": config.aggregation,
         "thresholds": rules,

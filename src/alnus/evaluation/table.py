@@ -9,7 +9,8 @@ One row a source and video (and fold, in cross-validation). Columns:
 - `split`: train, val, test_a, test_b, folds, or any other set's name; "validation", "test", "internal" and "external"
   are understood. Without the column, or where it is empty, the set is "all".
 - `video`: may be missing where there is one row a patient. `fold`: whole numbers, empty where there are no folds.
-- `kind`: model, reader or ceiling, where the table wants to say so. Any further column is kept as it is.
+- `kind`: model, reader or ceiling, where the table wants to say so.
+- `origin`: "phantom" in a row whose patient is simulated. It and any further column are kept as they are.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pandas as pd
 from alnus.errors import CohortError
 
 COLUMNS = ("patient_id", "video", "split", "label", "source", "score", "call", "fold")
+PHANTOM = "phantom"
 KINDS = ("model", "reader", "ceiling")
 SPLIT_ALIASES = {"validation": "val", "test": "test_a", "internal": "test_a", "external": "test_b", "": "all"}
 UNIT = ["source", "split", "fold", "patient_id"]  # what has one score and one call
@@ -86,6 +88,13 @@ def patients_of(checked: pd.DataFrame, aggregation: Literal["mean", "max"]) -> p
     patients = groups.agg(label=("label", "first"), call=("call", "first"), videos=("score", "size"))
     patients.insert(1, "score", groups["score"].agg(aggregation))
     return patients.reset_index()
+
+
+def is_simulated(table: pd.DataFrame) -> bool:
+    """Return whether any row says that its patient is simulated: one does, and no result of the table is clinical."""
+    if "origin" not in table:
+        return False
+    return bool((table["origin"].astype(object).map(str).str.strip().str.lower() == PHANTOM).any())
 
 
 def _check_columns(table: pd.DataFrame, origin: str) -> None:

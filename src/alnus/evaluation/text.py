@@ -21,6 +21,7 @@ SET_TITLES = {
     "all": "All patients",
 }
 NONE = "-"
+SIMULATED = "Simulated (phantom) patients: these numbers say nothing about the accuracy on lymph nodes."
 
 
 def format_results(
@@ -30,9 +31,7 @@ def format_results(
 
     measures: which proportions, of accuracy, sensitivity, specificity, ppv and npv; all five need 150 columns.
     """
-    parts = []
-    if results["phantom"]:
-        parts.append("Simulated (phantom) patients: these numbers say nothing about the accuracy on lymph nodes.")
+    parts = [SIMULATED] if results["phantom"] else []
     for name, part in results["sets"].items():
         parts.append(f"{SET_TITLES.get(name, name)}: {part['patients']} patients, {part['positive']} with metastasis")
         parts.append(_sources_table(part["sources"], results["confidence"], measures))
@@ -44,7 +43,7 @@ def format_results(
 
 def format_comparisons(comparison: Mapping[str, Any]) -> str:
     """Return what `compare_sources` found: for each set both sources' statistics, then the paired tests."""
-    parts = []
+    parts = [SIMULATED] if comparison["phantom"] else []
     for name, row in comparison["sets"].items():
         parts.append(f"{SET_TITLES.get(name, name)}: {row['patients']} patients with an answer of both")
         parts.append(_sources_table(row["sources"], comparison["confidence"], ("accuracy", *list(TITLES)[1:3])))
