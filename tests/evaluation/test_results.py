@@ -170,7 +170,7 @@ def test_an_auc_of_one_carries_a_note_that_its_interval_has_no_width():
     table = pd.DataFrame({"patient_id": list("abcd"), "label": [0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 0.9]})
     found = checked(evaluate(table))["sets"]["all"]["sources"]["model"]["auc"]
     assert (found["estimate"], found["low"]) == (1, 1)
-    assert "does not show the uncertainty" in found["note"]
+    assert "without an interval" in found["note"]
 
 
 def test_the_auc_of_calls_carries_a_note_that_says_what_it_is():

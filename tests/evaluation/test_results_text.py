@@ -88,5 +88,20 @@ def test_a_comparison_shows_both_sources_and_the_difference():
     assert " to " in text  # between the ends of a difference, which may be negative
 
 
+def test_an_auc_without_variance_has_no_interval_and_an_equal_one_no_p_value():
+    four = pd.DataFrame({"patient_id": list("abcd"), "label": [0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 0.9]})
+    both = pd.concat([four.assign(source="tin"), four.assign(source="image")])
+    results = evaluate(both)
+    for text in (format_results(results), format_comparisons(compare_sources(both, "tin", "image"))):
+        assert "| 1.000 (no interval) |" in text
+        assert "1.000\u20131.000" not in text
+        assert "tin: AUC without an interval: DeLong's variance is zero" in text
+        assert "(underpowered)" in text
+        row = next(line for line in text.splitlines() if line.startswith("| tin \u2212 image"))
+        assert [cell.strip() for cell in row.split("|")[2:5]] == ["0.000 (no interval)", "-", "-"]
+        assert "tin \u2212 image: AUC: the difference has no variance" in text
+    assert results["sets"]["all"]["comparisons"][0]["auc"]["p_value"] == 1  # the file keeps the numbers
+
+
 def test_small_p_values_are_not_shown_as_zero():
     assert [format_p(p) for p in (0.0004, 0.0421, None)] == ["<0.001", "0.042", "-"]

@@ -168,6 +168,26 @@ def test_a_wide_interval_is_called_underpowered_in_the_summary(tmp_path: Path, m
     assert "the set is underpowered" in said
 
 
+def test_an_auc_or_difference_without_variance_looks_firm_nowhere(tmp_path: Path) -> None:
+    four = pd.DataFrame({"patient_id": list("abcd"), "label": [0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 0.9]})
+    both = pd.concat([four.assign(source="tin"), four.assign(source="image")]).assign(split="test_a")
+    (tmp_path / "results.json").write_text(json.dumps(evaluate(both)))
+    document = build(read_run(tmp_path))
+    cells = table(document, "results_test_a").rows[0].cells
+    assert cells[1] == Cell("1.000", "(no interval)", "underpowered")
+    assert any("or there is none" in note for note in table(document, "results_test_a").notes)
+    compared = table(document, "comparisons_test_a")
+    row = next(row for row in compared.rows if not row.heading)
+    assert [cell.text for cell in row.cells[1:4]] == ["0.000 (no interval)", "–", "–"]
+    assert any("the difference has no variance" in note for note in compared.notes)
+    said = words(document)
+    assert "reached an AUC of 1.000 (no interval)." in said
+    assert "the set is underpowered, and how firm the number is cannot be told" in said
+    assert "difference of AUC 0.000; the difference has no variance" in said
+    assert "1.000–1.000" not in said
+    assert "P = 1.000" not in said
+
+
 def test_the_flow_adds_up_and_says_so_when_it_does_not(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     run = make_run(tmp_path, explain=False)
     flow = cohort_flow(read_run(run))

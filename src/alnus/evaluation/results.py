@@ -30,7 +30,7 @@ from alnus.evaluation.thresholds import Threshold
 SCHEMA_VERSION = 1
 SET_ORDER = ("train", "val", "test_a", "test_b", "folds", "all")
 NO_CALLS = "no calls: no threshold, for there are no validation patients of both classes"
-NO_WIDTH = "DeLong's variance is zero, so this interval does not show the uncertainty"
+NO_WIDTH = "without an interval: DeLong's variance is zero, so how firm it is cannot be told (underpowered)"
 CALLS_ONLY = "of 0/1 calls: the mean of sensitivity and specificity, usually below the AUC of a graded reading"
 
 

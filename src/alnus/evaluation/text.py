@@ -21,6 +21,7 @@ SET_TITLES = {
     "all": "All patients",
 }
 NONE = "-"
+NO_VARIANCE = "the difference has no variance, so there is neither an interval nor a P value"
 SIMULATED = "Simulated (phantom) patients: these numbers say nothing about the accuracy on lymph nodes."
 
 
@@ -37,7 +38,7 @@ def format_results(
         parts.append(_sources_table(part["sources"], results["confidence"], measures))
         if part["comparisons"]:
             parts.append(_comparisons_table(part["comparisons"]))
-        parts += _notes(part["sources"])
+        parts += _notes(part["sources"], part["comparisons"])
     return "\n\n".join(parts) + "\n"
 
 
@@ -48,22 +49,31 @@ def format_comparisons(comparison: Mapping[str, Any]) -> str:
         parts.append(f"{SET_TITLES.get(name, name)}: {row['patients']} patients with an answer of both")
         parts.append(_sources_table(row["sources"], comparison["confidence"], ("accuracy", *list(TITLES)[1:3])))
         parts.append(_comparisons_table([row]))
-        parts += _notes(row["sources"])
+        parts += _notes(row["sources"], [row])
         if "reason" in row:
             parts.append(f"Comparison: {row['reason']}")
     return "\n\n".join(parts) + "\n"
 
 
 def format_auc(area: Mapping[str, Any] | None) -> str:
-    """Return an AUC as "0.914 (0.843-0.985)"."""
-    return NONE if area is None else f"{area['estimate']:.3f} ({area['low']:.3f}\u2013{area['high']:.3f})"
+    """Return an AUC as "0.914 (0.843-0.985)"; "1.000 (no interval)" where its variance is zero."""
+    if area is None:
+        return NONE
+    ends = f"{area['low']:.3f}\u2013{area['high']:.3f}" if has_width(area) else "no interval"
+    return f"{area['estimate']:.3f} ({ends})"
+
+
+def has_width(measure: Mapping[str, Any]) -> bool:
+    """Tell whether an interval is more than a point: where a variance is zero, the point is no sign of certainty."""
+    return bool(measure["low"] < measure["high"])
 
 
 def format_difference(difference: Mapping[str, Any] | None) -> str:
-    """Return a difference of AUCs as "0.058 (-0.012 to 0.128)"."""
+    """Return a difference of AUCs as "0.058 (-0.012 to 0.128)"; "0.000 (no interval)" where its variance is zero."""
     if difference is None:
         return NONE
-    return f"{difference['estimate']:.3f} ({difference['low']:.3f} to {difference['high']:.3f})"
+    ends = f"{difference['low']:.3f} to {difference['high']:.3f}" if has_width(difference) else "no interval"
+    return f"{difference['estimate']:.3f} ({ends})"
 
 
 def format_proportion(share: Mapping[str, Any] | None) -> str:
@@ -96,7 +106,7 @@ def _comparisons_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _comparison_row(row: Mapping[str, Any]) -> list[str]:
-    area, calls = row["auc"] or {}, row["mcnemar"] or {}
+    area, calls = row["auc"] if row["auc"] and has_width(row["auc"]) else {}, row["mcnemar"] or {}
     return [
         f"{row['a']} \u2212 {row['b']}",
         format_difference(row["auc"]),
@@ -107,11 +117,13 @@ def _comparison_row(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _notes(sources: Mapping[str, Any]) -> list[str]:
+def _notes(sources: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return one paragraph with what is missing or must not be misread, or nothing."""
     lines = [f"{name}: {source['reason']}" for name, source in sources.items() if "reason" in source]
     flat = [name for name, source in sources.items() if source["auc"] and "note" in source["auc"]]
-    lines += [f"{name}: AUC: {sources[name]['auc']['note']}" for name in flat]
+    lines += [f"{name}: AUC {sources[name]['auc']['note']}" for name in flat]
+    same = [row for row in comparisons if row["auc"] and not has_width(row["auc"])]
+    lines += [f"{row['a']} \u2212 {row['b']}: AUC: {NO_VARIANCE}" for row in same]
     return ["\n".join(lines)] if lines else []
 
 

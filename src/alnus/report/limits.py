@@ -40,8 +40,8 @@ def _size(files: RunFiles) -> list[str]:
     if not wide:
         return []
     return [
-        f"On {spoken(wide)} at least one AUC has an interval wider than {UNDERPOWERED_WIDTH:g}: too few patients to "
-        "rank the sources. That a difference is not shown does not mean that there is none."
+        f"On {spoken(wide)} at least one AUC has an interval wider than {UNDERPOWERED_WIDTH:g}, or none: too few "
+        "patients to rank the sources. That a difference is not shown does not mean that there is none."
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alnus.evaluation.text import NO_VARIANCE
 from alnus.report.document import Cell, Column, Matrices, Matrix, Row, Table
 from alnus.report.wording import (
     ABSENT,
@@ -13,6 +14,7 @@ from alnus.report.wording import (
     auc_cell,
     difference,
     has_estimate,
+    has_interval,
     is_number,
     is_underpowered,
     number,
@@ -85,7 +87,7 @@ def _measures_notes(sources: Sources, confidence: float) -> list[str]:
     notes = [f"AUC: DeLong’s interval; proportions: Clopper and Pearson’s exact interval; both {share(confidence)}."]
     if any(is_underpowered(source.get("auc") or {}) for source in sources.values()):
         notes.append(
-            f"“underpowered”: the interval of the AUC is wider than {UNDERPOWERED_WIDTH:g}; "
+            f"“underpowered”: the interval of the AUC is wider than {UNDERPOWERED_WIDTH:g}, or there is none; "
             "the set holds too few patients for a firm statement about this source."
         )
     remarks: dict[str, list[str]] = {}
@@ -181,14 +183,15 @@ def _comparison_rows(comparisons: Sequence[Mapping[str, Any]], sources: Sources)
 
 def _comparison_row(item: Mapping[str, Any], sources: Sources) -> Row:
     auc, mcnemar = item.get("auc") or {}, item.get("mcnemar") or {}
+    tested = auc if has_interval(auc) else {}
     pair = f"{title_of(item['a'], sources)} vs {title_of(item['b'], sources)}"
     discordant = f"{mcnemar['b']} / {mcnemar['c']}" if {"b", "c"} <= set(mcnemar) else ABSENT
     return Row(
         (
             Cell(pair),
             difference(auc),
-            Cell(p_value(auc.get("p_value"))),
-            Cell(p_value(auc.get("p_holm"))),
+            Cell(p_value(tested.get("p_value"))),
+            Cell(p_value(tested.get("p_holm"))),
             Cell(discordant),
             Cell(p_value(mcnemar.get("p_value"))),
             Cell(p_value(mcnemar.get("p_holm"))),
@@ -211,8 +214,10 @@ def _comparison_notes(comparisons: Sequence[Mapping[str, Any]], sources: Sources
         )
     reasons: dict[str, list[str]] = {}
     for item in comparisons:
+        pair = f"{title_of(item['a'], sources)} vs {title_of(item['b'], sources)}"
+        if has_estimate(item.get("auc")) and not has_interval(item["auc"]):
+            reasons.setdefault(f"{NO_VARIANCE}.", []).append(pair)
         if item.get("reason"):
-            pair = f"{title_of(item['a'], sources)} vs {title_of(item['b'], sources)}"
             reasons.setdefault(f"{str(item['reason']).rstrip('.')}.", []).append(pair)
     return notes + _by_remark(reasons, len(comparisons))
 

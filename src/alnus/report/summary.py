@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from alnus.evaluation.text import NO_VARIANCE
 from alnus.report.document import Block, Bullets, Text
 from alnus.report.run_files import RunFiles
 from alnus.report.set_tables import PROPORTIONS, Sources, absence, kind_of, ordered, title_of
@@ -12,6 +13,7 @@ from alnus.report.wording import (
     count,
     difference,
     has_estimate,
+    has_interval,
     in_sentence,
     interval,
     is_number,
@@ -77,7 +79,8 @@ def _highest(models: Sources) -> str | None:
 def _network_sentences(source: Mapping[str, Any], subject: str, confidence: float) -> list[str]:
     auc = source.get("auc")
     if has_estimate(auc):
-        sentences = [f"{subject} reached an AUC of {number(auc['estimate'])} ({share(confidence)} CI {interval(auc)})."]
+        level = f"{share(confidence)} CI " if has_interval(auc) else ""
+        sentences = [f"{subject} reached an AUC of {number(auc['estimate'])} ({level}{interval(auc)})."]
     else:
         sentences = [f"{subject} has no AUC on this set: {absence(source)}"]
     measured = [
@@ -87,13 +90,24 @@ def _network_sentences(source: Mapping[str, Any], subject: str, confidence: floa
     ]
     if measured:
         sentences.append(f"At its threshold, frozen on validation: {spoken(measured)}.")
-    if has_estimate(auc) and is_underpowered(auc):
+    return sentences + (_doubts(auc) if has_estimate(auc) else [])
+
+
+def _doubts(auc: Mapping[str, Any]) -> list[str]:
+    """Return what an AUC's interval, or that it has none, leaves open."""
+    if not has_interval(auc):
+        return [
+            "This AUC has no interval, for its variance on these patients is zero: the set is underpowered, and how "
+            "firm the number is cannot be told."
+        ]
+    sentences = []
+    if is_underpowered(auc):
         width = auc["high"] - auc["low"]
         sentences.append(
             f"The interval of this AUC is {number(width, 2)} wide: the set is underpowered, and much better or much "
             "worse networks are compatible with it."
         )
-    if has_estimate(auc) and auc["low"] <= 0.5:
+    if auc["low"] <= 0.5:
         sentences.append("The interval includes 0.5: that the network does better than chance is not shown.")
     return sentences
 
@@ -117,6 +131,9 @@ def _comparison_sentences(body: Mapping[str, Any], chosen: str, confidence: floa
             continue
         sources: Sources = body["sources"]
         pair = f"{title_of(item['a'], sources)} against {in_sentence(title_of(item['b'], sources))}"
+        if not has_interval(auc):
+            sentences.append(f"{pair}: difference of AUC {number(auc['estimate'])}; {NO_VARIANCE}.")
+            continue
         adjusted = auc.get("p_holm") if is_number(auc.get("p_holm")) else auc.get("p_value")
         sentences.append(
             f"{pair}: difference of AUC {difference(auc).text}, {p_phrase(auc.get('p_value'))}"

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
+from alnus.evaluation.text import has_width
 from alnus.report.document import Cell
 
 UNDERPOWERED_WIDTH = 0.2
-"""An AUC whose interval is wider than this is marked "underpowered"."""
+"""An AUC whose interval is wider than this, or that has none, is marked "underpowered"."""
 
 SETS = {
     "train": "Training set",
@@ -61,11 +62,15 @@ def has_estimate(measure: object) -> TypeGuard[Mapping[str, Any]]:
 
 
 def interval(measure: Mapping[str, Any], *, digits: int = 3, scale: float = 1.0, dash: str = "–") -> str:
-    """Return "0.843–0.985"; "no interval" where the ends are absent."""
-    low, high = measure.get("low"), measure.get("high")
-    if low is None or high is None or not (is_number(low) and is_number(high)):
+    """Return "0.843–0.985"; "no interval" where the ends are absent or one point, which shows no certainty."""
+    if not has_interval(measure):
         return "no interval"
-    return f"{number(low * scale, digits)}{dash}{number(high * scale, digits)}"
+    return f"{number(measure['low'] * scale, digits)}{dash}{number(measure['high'] * scale, digits)}"
+
+
+def has_interval(measure: Mapping[str, Any]) -> bool:
+    """Tell whether a measure has an interval of some width; that of a variance of zero is a point."""
+    return is_number(measure.get("low")) and is_number(measure.get("high")) and has_width(measure)
 
 
 def proportion_cell(measure: Mapping[str, Any] | None) -> Cell:
@@ -87,15 +92,14 @@ def auc_cell(measure: Mapping[str, Any] | None) -> Cell:
 
 
 def is_underpowered(measure: Mapping[str, Any]) -> bool:
-    """Tell whether an AUC's interval is wider than UNDERPOWERED_WIDTH."""
-    low, high = measure.get("low"), measure.get("high")
-    if low is None or high is None or not (is_number(low) and is_number(high)):
+    """Tell whether an AUC's interval is wider than UNDERPOWERED_WIDTH, or it has none."""
+    if not has_estimate(measure):
         return False
-    return bool(high - low > UNDERPOWERED_WIDTH)
+    return not has_interval(measure) or bool(measure["high"] - measure["low"] > UNDERPOWERED_WIDTH)
 
 
 def difference(measure: Mapping[str, Any]) -> Cell:
-    """Return 0.058 (−0.020 to 0.136)."""
+    """Return 0.058 (−0.020 to 0.136); 0.000 (no interval) where its variance is zero."""
     if not has_estimate(measure):
         return Cell(ABSENT)
     return Cell(number(measure["estimate"]), f"({interval(measure, dash=' to ')})")
