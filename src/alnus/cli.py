@@ -315,15 +315,25 @@ def predict(
     from alnus.console import Terminal
     from alnus.study.single import predict_files
 
-    table, failed = predict_files(model, videos, reporter=Terminal())
+    scores = predict_files(model, videos, reporter=Terminal())
+    table, failed = scores.table, scores.failed
+    for note in scores.notes if len(table) else []:
+        typer.echo(note, err=True)
     if out is not None:
         from alnus.provenance import write_atomic
 
         write_atomic(out, table.to_csv(index=False, lineterminator="\n"))
         typer.echo(f"{len(table)} predictions: {out}")
     elif as_json:
-        _print_json({"predictions": json.loads(table.to_json(orient="records")), "excluded": failed})
-    else:
+        _print_json(
+            {
+                "predictions": json.loads(table.to_json(orient="records")),
+                "excluded": failed,
+                "notes": scores.notes,
+                "trained_on_phantom": scores.trained_on_phantom,
+            }
+        )
+    elif len(table):
         typer.echo(table[["video", "source", "score", "call"]].to_string(index=False))
     _fail_if_none_worked(len(table), failed)
 
@@ -427,7 +437,7 @@ def models(as_json: Json = False) -> None:
     for network in found:
         shape = "\u00d7".join(map(str, network.input_shape))
         cost = f"{network.parameters / 1e6:6.1f} M parameters {network.gflops:6.1f} GFLOP a clip"
-        typer.echo(f"{network.name:10}{network.title:20}{shape:14}{cost}  starts from: {'; '.join(network.accepts)}")
+        typer.echo(f"{network.name:10}{network.title:38}{shape:14}{cost}  starts from: {'; '.join(network.accepts)}")
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ def test_a_still_alone_makes_no_video(trained, tmp_path):
 def test_every_caption_says_research_use_and_a_phantoms_says_phantom(trained, tmp_path):
     _, card = load_model(trained("tin", phantom=True))
     lines, warning = captions(card, heat_of([1.0, 5.0]), phantom=True)
-    assert lines[0] == "my tin: probability of metastasis 0.50"
+    assert lines[0] == "my tin: score 0.50 for metastasis (0 to 1, not calibrated)"
     assert "Research use, not for diagnosis" in " ".join(lines)
     assert warning == "PHANTOM: a simulated video, no patient. The network was trained on phantoms."
     _, card = load_model(trained("tin"))

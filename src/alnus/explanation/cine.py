@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,12 +139,19 @@ def _drawn(frames: GreyFrames, heat: CineHeat, card: ModelCard, *, phantom: bool
         yield page.filled([overlay(np.asarray(frames[index]), heat.at(index))], [heat.title(index)])
 
 
+def heat_cells(card: ModelCard) -> str:
+    """Return the heat's own resolution, such as "2 x 2": the last stage's, before it is laid on the frame."""
+    reduction = 32 if card.name in ("image", "tin") else 16
+    side = math.ceil(card.network.clip.side_px / reduction)
+    return f"{side} x {side}"
+
+
 def captions(card: ModelCard, heat: CineHeat, *, phantom: bool) -> tuple[list[str], str]:
     """Return the caption's lines and its warning; every picture and video carries both."""
-    of = f"{card.source}: probability of metastasis {heat.probability:.2f}"
+    of = f"{card.source}: score {heat.probability:.2f} for metastasis (0 to 1, not calibrated)"
     if heat.maximum <= 0:
         of += "; no evidence for metastasis found"
-    lines = [of, f"Heat: evidence for metastasis (Grad-CAM). {NOTICE}"]
+    lines = [of, f"Heat: what raised the score (Grad-CAM, {heat_cells(card)} cells). {NOTICE}"]
     warnings = ["PHANTOM: a simulated video, no patient."] if phantom else []
     if card.phantom:
         warnings.append("The network was trained on phantoms.")
@@ -167,6 +175,7 @@ def _record(
         "frame_weights": made.frame_weights,
         "frame_measure": measure,
         "heat_maximum": heat.maximum,
+        "heat_cells": heat_cells(card),
         "png": made.png.name,
         "mp4": None if made.mp4 is None else made.mp4.name,
         "phantom": phantom,

@@ -12,7 +12,8 @@ from alnus.console import Reporter
 from alnus.phantom import PhantomConfig, write_phantom
 from alnus.study.protocol import StudyResult, run_study
 
-PATIENTS = (100, 100, 40)  # centres A, B, C
+PATIENTS = (140, 140, 30)  # centres A, B, C
+TEST_FRACTION = 0.35  # more than the paper's: 98 test patients, so that the margin is not left to chance
 
 
 def run_demo(out: Path, *, seed: int, reporter: Reporter) -> StudyResult:
@@ -25,6 +26,7 @@ def run_demo(out: Path, *, seed: int, reporter: Reporter) -> StudyResult:
             "cohort": str(table.resolve()),
             "out": str((out / "run").resolve()),
             "seed": seed,
+            "split": {"test_fraction": TEST_FRACTION},
             "explanation": {"cases": 1},
         },
         origin="the demonstration",

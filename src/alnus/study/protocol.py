@@ -205,22 +205,27 @@ def predict_videos(study: Study) -> None:
 
 def _predict(study: Study, output: Path) -> None:
     tables = []
+    failed: list[tuple[str, str]] = []
     for part in study.parts:
         split_of = {patient: split for patient, split in part.split_of().items() if split != "train"}
         chosen = samples(study.cohort, videos=study.store.videos(), patients=split_of)
         directories = [study.model_directory(name, part) for name in study.config.models]
         with study.reporter.progress("Predicting") as progress:
-            table = inference.predict(directories, chosen, study.store, splits=split_of, progress=progress)
+            table = inference.predict(
+                directories, chosen, study.store, splits=split_of, progress=progress, excluded=failed
+            )
         tables.append(table if part.fold is None else table.assign(fold=part.fold))
+    for video, reason in dict(failed).items():
+        study.reporter.say(f"not predicted: {video}: {reason}")
     networks = pd.concat(tables, ignore_index=True).assign(kind="model")
-    people = held_out(study.parts)
+    people = splits_table(study.parts)  # with folds: a reader's validation readings stand beside the networks'
     people = people[people["patient_id"].isin(networks["patient_id"]) & (people["split"] != "train")]
     others = [_reader_rows(study.cohort, people), ceiling_rows(study.cohort, people)]
     predictions = pd.concat([networks, *(table for table in others if len(table))], ignore_index=True)
     aggregation = study.config.evaluation.aggregation
     thresholds = evaluation.freeze_thresholds(predictions, aggregation=aggregation)
     called = evaluation.apply_thresholds(predictions, thresholds, aggregation=aggregation)
-    _write_csv(output, _as_written(called))
+    _write_csv(output, _as_written(called.assign(origin="phantom") if is_phantom(study) else called))
     write_json(study.run.path("thresholds.json"), thresholds)
     _note_thresholds(study, thresholds)
 

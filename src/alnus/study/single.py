@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,10 +19,15 @@ from alnus.config import EvaluationConfig
 from alnus.console import Reporter
 from alnus.errors import CohortError, UsageError, WeightsError
 from alnus.media import CineStore, IngestItem, ingest
+from alnus.provenance import file_sha256
 from alnus.study.partition import ingest_items
 from alnus.study.partition import samples as samples_of
 
+if TYPE_CHECKING:
+    from alnus.models import ModelCard
+
 TABLES = (".csv", ".parquet")
+SPLITS = "splits.csv"
 Failures = list[dict[str, str]]
 
 
@@ -66,17 +72,52 @@ def _items(videos: Sequence[Path], keyframe: int | None) -> tuple[list[IngestIte
     return items, [Sample(patient_id=str(path), video=str(path), label=None, keyframe=keyframe) for path in videos]
 
 
-def predict_files(model: Path, videos: Sequence[Path], *, reporter: Reporter) -> tuple[pd.DataFrame, Failures]:
-    """Return the predictions table of some videos and what could not be read. Raises WeightsError, CohortError."""
+@dataclass(frozen=True)
+class Scores:
+    """The predictions table of some videos, what could not be read, and what must be said beside the numbers."""
+
+    table: pd.DataFrame
+    failed: Failures
+    notes: list[str]
+    trained_on_phantom: bool
+
+
+def predict_files(model: Path, videos: Sequence[Path], *, reporter: Reporter) -> Scores:
+    """Score some videos, or those of a cohort table, with each network. Raises WeightsError, CohortError."""
     directories = model_directories(model)
-    with _ingested(videos, reporter) as (store, samples, failed):
-        table = inference.predict(directories, samples, store, splits=None)
-    return _with_calls(table, directories), failed
-
-
-def _with_calls(table: pd.DataFrame, directories: Sequence[Path]) -> pd.DataFrame:
-    """Fill the calls of those networks whose frozen threshold is in their card; a call is a patient's."""
     cards = [models.read_card(directory) for directory in directories]
+    with _ingested(videos, reporter) as (store, samples, failed):
+        unread: list[tuple[str, str]] = []
+        table = inference.predict(directories, samples, store, excluded=unread)
+    failed += [{"video": video, "reason": f"{video}: {reason}"} for video, reason in unread]
+    table = _with_splits(_with_calls(table, cards), model, videos[0], cards)
+    phantom = any(card.phantom for card in cards)
+    notes = sorted({card.note for card in cards}) + (
+        ["The network was trained on simulated (phantom) patients."] if phantom else []
+    )
+    seen = table.loc[table["split"].isin(["train", "val"]), "patient_id"].nunique()
+    if seen:
+        notes.append(
+            f"{seen} of {table['patient_id'].nunique()} patients trained or validated the network: see `split`."
+        )
+    return Scores(table, failed, notes, phantom)
+
+
+def _with_splits(table: pd.DataFrame, model: Path, source: Path, cards: Sequence[ModelCard]) -> pd.DataFrame:
+    """Fill `split` from the run's splits.csv where the videos are those of the cohort table that it was trained on."""
+    splits = next(
+        (folder / SPLITS for folder in (model, *model.resolve().parents) if (folder / SPLITS).is_file()), None
+    )
+    known = {card.cohort_sha256 for card in cards}
+    if splits is None or source.suffix.lower() not in TABLES or known != {file_sha256(source)}:
+        return table
+    roles = pd.read_csv(splits, dtype={"patient_id": str})
+    keys = [key for key in ("patient_id", "fold") if key in roles and key in table]
+    return table.drop(columns="split").merge(roles[[*keys, "split"]], on=keys, how="left")[list(table.columns)]
+
+
+def _with_calls(table: pd.DataFrame, cards: Sequence[ModelCard]) -> pd.DataFrame:
+    """Fill the calls of those networks whose frozen threshold is in their card; a call is a patient's."""
     thresholds = {card.source: card.threshold for card in cards if card.fold is None}
     patient_score = table.groupby(["source", "patient_id"])["score"].transform("mean")
     cuts = table["source"].map(thresholds).astype(float)
