@@ -103,5 +103,15 @@ def test_an_auc_without_variance_has_no_interval_and_an_equal_one_no_p_value():
     assert results["sets"]["all"]["comparisons"][0]["auc"]["p_value"] == 1  # the file keeps the numbers
 
 
+def test_a_source_without_an_answer_for_everyone_shows_for_how_many():
+    rows = table()
+    partial = rows[(rows["source"] == "tin") | rows["patient_id"].isin(IDS[10:50])]
+    text = format_results(evaluate(partial))
+    assert "| image (n = 40) |" in text
+    assert "| tin  " in text
+    assert "(n = " not in format_results(evaluate(rows))
+    assert "(n = " not in format_comparisons(compare_sources(partial, "tin", "image"))  # its heading says how many
+
+
 def test_small_p_values_are_not_shown_as_zero():
     assert [format_p(p) for p in (0.0004, 0.0421, None)] == ["<0.001", "0.042", "-"]

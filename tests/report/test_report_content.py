@@ -178,7 +178,7 @@ def test_an_auc_or_difference_without_variance_looks_firm_nowhere(tmp_path: Path
     assert any("or there is none" in note for note in table(document, "results_test_a").notes)
     compared = table(document, "comparisons_test_a")
     row = next(row for row in compared.rows if not row.heading)
-    assert [cell.text for cell in row.cells[1:4]] == ["0.000 (no interval)", "–", "–"]
+    assert [cell.text for cell in row.cells[1:5]] == ["4", "0.000 (no interval)", "–", "–"]
     assert any("the difference has no variance" in note for note in compared.notes)
     said = words(document)
     assert "reached an AUC of 1.000 (no interval)." in said
@@ -186,6 +186,26 @@ def test_an_auc_or_difference_without_variance_looks_firm_nowhere(tmp_path: Path
     assert "difference of AUC 0.000; the difference has no variance" in said
     assert "1.000–1.000" not in said
     assert "P = 1.000" not in said
+
+
+def test_a_reader_who_read_some_patients_only_shows_how_many(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"patient_id": [f"P{k}" for k in range(40)], "label": [0, 1] * 20, "split": "test_a"})
+    tin, anna = (rows.assign(source=name, score=rows["label"] + rng.normal(size=40)) for name in ("tin", "anna"))
+    results = evaluate(pd.concat([tin, anna.head(12)]), kinds={"anna": "reader"})
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    document = build(read_run(tmp_path))
+    measured = table(document, "results_test_a")
+    assert [row.cells[0] for row in measured.rows if not row.heading] == [Cell("TIN"), Cell("Reader anna", "n = 12")]
+    assert any(note.startswith("n: this source has an answer for so many of the 40") for note in measured.notes)
+    compared = next(row for row in table(document, "comparisons_test_a").rows if not row.heading)
+    assert [cell.main for cell in compared.cells[:2]] == ["TIN vs Reader anna", "12"]
+
+
+def test_no_n_is_printed_where_every_source_answered_for_everyone(document: Document) -> None:
+    measured = table(document, "results_test_a")
+    assert not any(row.cells[0].sub for row in measured.rows)
+    assert not any(note.startswith("n:") for note in measured.notes)
 
 
 def test_the_flow_adds_up_and_says_so_when_it_does_not(tmp_path: Path, make_run: Callable[..., Path]) -> None:

@@ -35,7 +35,7 @@ def format_results(
     parts = [SIMULATED] if results["phantom"] else []
     for name, part in results["sets"].items():
         parts.append(f"{SET_TITLES.get(name, name)}: {part['patients']} patients, {part['positive']} with metastasis")
-        parts.append(_sources_table(part["sources"], results["confidence"], measures))
+        parts.append(_sources_table(part["sources"], part["patients"], results["confidence"], measures))
         if part["comparisons"]:
             parts.append(_comparisons_table(part["comparisons"]))
         parts += _notes(part["sources"], part["comparisons"])
@@ -47,7 +47,8 @@ def format_comparisons(comparison: Mapping[str, Any]) -> str:
     parts = [SIMULATED] if comparison["phantom"] else []
     for name, row in comparison["sets"].items():
         parts.append(f"{SET_TITLES.get(name, name)}: {row['patients']} patients with an answer of both")
-        parts.append(_sources_table(row["sources"], comparison["confidence"], ("accuracy", *list(TITLES)[1:3])))
+        measures = ("accuracy", "sensitivity", "specificity")
+        parts.append(_sources_table(row["sources"], row["patients"], comparison["confidence"], measures))
         parts.append(_comparisons_table([row]))
         parts += _notes(row["sources"], [row])
         if "reason" in row:
@@ -90,11 +91,16 @@ def format_p(p_value: float | None) -> str:
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def _sources_table(sources: Mapping[str, Any], confidence: float, measures: Sequence[str]) -> str:
+def _sources_table(sources: Mapping[str, Any], patients: int, confidence: float, measures: Sequence[str]) -> str:
     interval = f"({100 * confidence:g}% CI)"
     header = ["Source", "Kind", f"AUC {interval}", *[f"{TITLES[measure]} {interval}" for measure in measures]]
     rows = [
-        [name, source["kind"], format_auc(source["auc"]), *[format_proportion(source[measure]) for measure in measures]]
+        [
+            f"{name} (n = {source['patients']})" if source["patients"] < patients else name,
+            source["kind"],
+            format_auc(source["auc"]),
+            *[format_proportion(source[measure]) for measure in measures],
+        ]
         for name, source in sources.items()
     ]
     return _markdown(header, rows)

@@ -64,7 +64,7 @@ def measures_table(name: str, body: Mapping[str, Any], confidence: float) -> Tab
         if kind != last and len(kinds) > 1:
             rows.append(Row((Cell(KINDS[kind]),), heading=True))
         last = kind
-        rows.append(_measures_row(source_name, source))
+        rows.append(_measures_row(source_name, source, body["patients"]))
     caption = (
         f"{set_title(name)}: {body['patients']} patients, {body['positive']} with and {body['negative']} without "
         f"metastasis. Estimate, (numerator/denominator; {share(confidence)} confidence interval)."
@@ -74,21 +74,33 @@ def measures_table(name: str, body: Mapping[str, Any], confidence: float) -> Tab
         Column(f"AUC ({share(confidence)} CI)", "right", 1.0),
         *(Column(label, "right", 1.12) for label in PROPORTIONS.values()),
     )
-    return Table(f"results_{name}", caption, columns, tuple(rows), tuple(_measures_notes(sources, confidence)))
+    return Table(f"results_{name}", caption, columns, tuple(rows), tuple(_measures_notes(body, confidence)))
 
 
-def _measures_row(name: str, source: Mapping[str, Any]) -> Row:
-    title = source_title(name, kind_of(source))
-    return Row((Cell(title), auc_cell(source.get("auc")), *(proportion_cell(source.get(key)) for key in PROPORTIONS)))
+def _measures_row(name: str, source: Mapping[str, Any], patients: int) -> Row:
+    answered = f"n = {source['patients']}" if _is_partial(source, patients) else ""
+    title = Cell(source_title(name, kind_of(source)), answered)
+    return Row((title, auc_cell(source.get("auc")), *(proportion_cell(source.get(key)) for key in PROPORTIONS)))
 
 
-def _measures_notes(sources: Sources, confidence: float) -> list[str]:
+def _is_partial(source: Mapping[str, Any], patients: int) -> bool:
+    """Tell whether a source lacks an answer for some of the set's patients."""
+    return int(source.get("patients", patients)) < patients
+
+
+def _measures_notes(body: Mapping[str, Any], confidence: float) -> list[str]:
     """Return what a reader of the table must know: methods, marks, and the reason of each absent number."""
+    sources: Sources = body["sources"]
     notes = [f"AUC: DeLong’s interval; proportions: Clopper and Pearson’s exact interval; both {share(confidence)}."]
     if any(is_underpowered(source.get("auc") or {}) for source in sources.values()):
         notes.append(
             f"“underpowered”: the interval of the AUC is wider than {UNDERPOWERED_WIDTH:g}, or there is none; "
             "the set holds too few patients for a firm statement about this source."
+        )
+    if any(_is_partial(source, body["patients"]) for source in sources.values()):
+        notes.append(
+            f"n: this source has an answer for so many of the {body['patients']} patients, and its numbers are theirs "
+            "alone; they may be easier or harder than the others."
         )
     remarks: dict[str, list[str]] = {}
     for name, source in ordered(sources):
@@ -158,6 +170,7 @@ def comparisons_table(name: str, body: Mapping[str, Any], confidence: float) -> 
     level = share(confidence)
     columns = (
         Column("Comparison", share=1.7),
+        Column("n", "right", 0.4),
         Column(f"Difference of AUC ({level} CI)", "right", 1.35),
         Column("P, DeLong", "right", 0.75),
         Column("P, DeLong, Holm", "right", 0.85),
@@ -189,6 +202,7 @@ def _comparison_row(item: Mapping[str, Any], sources: Sources) -> Row:
     return Row(
         (
             Cell(pair),
+            Cell(str(item.get("patients", ABSENT))),
             difference(auc),
             Cell(p_value(tested.get("p_value"))),
             Cell(p_value(tested.get("p_holm"))),
@@ -202,6 +216,7 @@ def _comparison_row(item: Mapping[str, Any], sources: Sources) -> Row:
 def _comparison_notes(comparisons: Sequence[Mapping[str, Any]], sources: Sources) -> list[str]:
     declared = sum(bool(item.get("declared", True)) for item in comparisons)
     notes = [
+        "n: patients with an answer of both sources. "
         "Difference: AUC of the first source less that of the second. Only first / only second right: patients whom "
         f"one of the two called rightly and the other wrongly. Holm: corrected for the {declared} declared comparisons "
         "of this set."
