@@ -55,6 +55,46 @@ def test_a_foreign_table_needs_patients_labels_and_scores_only(tmp_path):
     assert read["scanner"].tolist() == ["A", "B"]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_table_that_a_spreadsheet_saved_with_decimal_commas_is_understood(tmp_path, separator, declared):
+    lines = ["patient_id,label,score,note", "007,1,0#75,a#b", "8,0,-1#5e-2,", "9,0,.5,"]
+    text = "\r\n".join(lines).replace(",", separator).replace("#", ",")
+    (tmp_path / "p.csv").write_bytes((f"sep={separator}\r\n" * declared + text).encode("utf-8-sig"))
+    read = read_predictions(tmp_path / "p.csv")
+    assert read["patient_id"].tolist() == ["007", "8", "9"]
+    assert read["score"].tolist() == [0.75, -0.015, 0.5]
+    assert read["note"].tolist() == ["a,b", "", ""]
+
+
+def test_a_number_with_point_and_comma_is_refused_not_guessed(tmp_path):
+    (tmp_path / "p.csv").write_text("patient_id;label;score\na;1;1.234,5\n")
+    with pytest.raises(CohortError, match=r"column score: '1\.234,5' is no number"):
+        read_predictions(tmp_path / "p.csv")
+
+
+def test_a_decimal_comma_in_quotes_is_refused_in_a_table_with_commas(tmp_path):
+    (tmp_path / "p.csv").write_text('patient_id,label,score\na,1,"0,75"\n')
+    with pytest.raises(CohortError, match="column score: '0,75' is no number"):
+        read_predictions(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize(
+    ("header", "seen"),
+    [("patient_id,video,label,reader_anna", "video, reader_anna"), ("patient_id,label,reader_b", "reader_b")],
+)
+def test_a_cohort_table_given_for_a_predictions_table_is_recognised(tmp_path, header, seen):
+    (tmp_path / "cohort.csv").write_text(f"{header}\n{','.join('1' * len(header.split(',')))}\n")
+    with pytest.raises(CohortError, match=rf"looks like a cohort table \(column {seen}, but no score\)") as caught:
+        read_predictions(tmp_path / "cohort.csv")
+    assert "predictions.csv of a run" in str(caught.value)
+
+
+def test_predictions_that_merely_lack_their_scores_are_not_called_a_cohort_table():
+    with pytest.raises(CohortError, match="no column score; the columns are"):
+        check_predictions(table().drop(columns=["score", "call"]))
+
+
 def test_a_table_of_calls_alone_takes_the_call_as_the_score():
     read = check_predictions(pd.DataFrame({"patient_id": ["a", "b"], "label": [1, 0], "call": [1, 0]}))
     assert read["score"].tolist() == [1, 0]
@@ -113,6 +153,8 @@ def test_a_wrong_cell_is_named_by_row_patient_and_column(changes, message):
         (b"patient_id,score\n1,0.5\n", "no column label; the columns are patient_id, score"),
         (b"patient_id,label\n1,1\n", "no column score"),
         (b"patient_id,label,score\n", "the table has no row"),
+        (b"patient_id,label,score\na,1,0.5,x\nb,0,0.1,y\n", "its rows have more cells than its header"),
+        (b"patient_id,label,score\na,1,0,75\nb,0,0.1\n", "its rows have more cells|Expected 3 fields"),
         (b"", "cannot be read as a predictions table"),
         (b"patient_id,label,score\n1,1,\xff\xfe\n", "cannot be read as a predictions table"),
     ],

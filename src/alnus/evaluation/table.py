@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from alnus.errors import CohortError
+from alnus.evaluation.csv_text import read_csv_text
 
 COLUMNS = ("patient_id", "video", "split", "label", "source", "score", "call", "fold")
 PHANTOM = "phantom"
@@ -33,13 +34,11 @@ UNIT = ["source", "split", "fold", "patient_id"]  # what has one score and one c
 def read_predictions(path: Path) -> pd.DataFrame:
     """Read a predictions table from CSV or Parquet and check it; identifiers stay text ("007" is not 7).
 
+    CSV: UTF-8 with or without a BOM; commas, semicolons or tabs; with the latter two also decimal commas.
     Raises CohortError naming the file, the row (1 = the first below the header), the patient and the column.
     """
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_csv_text(path)
     except (OSError, ValueError) as error:  # ValueError: pandas' parsers, text that is not UTF-8, no Parquet
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CohortError(f"{path}: cannot be read as a predictions table ({reason})") from None
@@ -104,10 +103,23 @@ def _check_columns(table: pd.DataFrame, origin: str) -> None:
     missing = [column for column in ("patient_id", "label") if column not in table]
     if "score" not in table and "call" not in table:
         missing.append("score")
+        _refuse_cohort_table(table, origin)
     if missing:
         raise CohortError(f"{origin}: no column {', '.join(missing)}; the columns are {there}")
     if table.empty:
         raise CohortError(f"{origin}: the table has no row; give one a source and video")
+
+
+def _refuse_cohort_table(table: pd.DataFrame, origin: str) -> None:
+    """Raise CohortError where a table without scores has a cohort table's columns and none that says who predicts."""
+    readers = [str(name) for name in table.columns if str(name).startswith("reader_")]
+    if "source" in table or not ("video" in table or readers):
+        return
+    seen = ", ".join([*(["video"] if "video" in table else []), *readers])
+    raise CohortError(
+        f"{origin}: looks like a cohort table (column {seen}, but no score); a predictions table has one row a source "
+        "and video, with its score: give the predictions.csv of a run, or run `alnus study` on the cohort table first"
+    )
 
 
 def _text(column: pd.Series) -> pd.Series:
