@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from alnus.clips import Sample
+from alnus.config import ClipConfig, InferenceConfig, NetworkConfig
 from alnus.errors import CohortError, ConfigError, MediaError, WeightsError
 from alnus.models import load_model
 from alnus.training import fit
@@ -94,19 +95,46 @@ def test_another_seed_begins_anew(trained, tmp_path):
     assert any(not torch.equal(weights[key], value) for key, value in _weights(tmp_path).items())
 
 
+class Checksummed(tiny_training.NoiseStore):
+    sha256 = "a"
+    image_sha256 = "b"
+
+    def entry(self, video):
+        return self
+
+
+def _checksummed_job(directory: Path, network: NetworkConfig) -> Job:
+    samples = tuple(tiny_training.SAMPLES)
+    return Job("resnet3d", network, samples, samples, Checksummed(), directory, 0, False, {})
+
+
 def test_a_video_ingested_otherwise_changes_the_fingerprint(tmp_path):
-    class Checksummed(tiny_training.NoiseStore):
-        sha256 = "a"
-
-        def entry(self, video):
-            return self
-
-    samples, store = tuple(tiny_training.SAMPLES), Checksummed()
-    job = Job("resnet3d", tiny_training.tiny(), samples, samples, store, tmp_path, 0, False, {})
+    job = _checksummed_job(tmp_path, tiny_training.tiny())
     before = fingerprint(job)
-    assert fingerprint(replace(job, network=tiny_training.tiny(workers=3))) == before
-    store.sha256 = "b"
+    job.store.sha256 = "c"
     assert fingerprint(job) != before
+
+
+def test_what_no_weight_depends_on_leaves_the_fingerprint_alone(tmp_path):
+    job = _checksummed_job(tmp_path, tiny_training.tiny())
+    before = fingerprint(job)
+    network = tiny_training.tiny(workers=3).model_copy(update={"inference": InferenceConfig(batch_size=99)})
+    assert fingerprint(replace(job, network=network)) == before
+    clips = job.network.model_copy(update={"inference": InferenceConfig(clips_per_video=9)})
+    assert fingerprint(replace(job, network=clips)) != before
+
+
+@pytest.mark.parametrize("sampling", ["keyframe", "segments"])
+def test_keyframe_and_still_count_only_for_a_network_that_sees_them(tmp_path, sampling):
+    network = tiny_training.tiny()
+    frames = 1 if sampling == "keyframe" else 2
+    network = network.model_copy(update={"clip": ClipConfig(frames=frames, sampling=sampling)})
+    job = _checksummed_job(tmp_path, network)
+    before = fingerprint(job)
+    named = tuple(replace(sample, keyframe=3) for sample in job.train)
+    assert (fingerprint(replace(job, train=named)) != before) == (sampling == "keyframe")
+    job.store.image_sha256 = "c"
+    assert (fingerprint(job) != before) == (sampling == "keyframe")
 
 
 def test_max_steps_ends_with_a_validation(tmp_path):

@@ -39,17 +39,20 @@ class Job:
 def fingerprint(job: Job) -> str:
     """Return a hash of all that the trained weights and their card depend on.
 
-    The number of loader workers is left out, because the weights do not depend on it, and the cohort table's hash: its
-    other columns may change, and the samples are what was trained on.
+    Left out is what the weights do not depend on: the number of loader workers, the batch size of the inference, and,
+    for a network that sees whole cines, keyframes and stills. Left out too is the cohort table's hash: its other
+    columns may change, and the samples are what was trained on.
     Raises WeightsError where the weights to start from cannot be read.
     """
+    samples, still = (*job.train, *job.validation), job.network.clip.sampling == "keyframe"
+    unused = {"training": {"workers"}, "inference": {"batch_size"}}
     whole = {
         "name": job.name,
-        "network": job.network.model_dump(mode="json", exclude={"training": {"workers"}}),
+        "network": job.network.model_dump(mode="json", exclude=unused),
         "weights": _weights_sha256(job.network.weights),
-        "train": [asdict(sample) for sample in job.train],
-        "validation": [asdict(sample) for sample in job.validation],
-        "frames": [_frames_key(job.store, sample.video) for sample in (*job.train, *job.validation)],
+        "train": [_sample_key(sample, keyframe=still) for sample in job.train],
+        "validation": [_sample_key(sample, keyframe=still) for sample in job.validation],
+        "frames": [_frames_key(job.store, sample.video, still=still) for sample in samples],
         "seed": job.seed,
         "card": {key: value for key, value in job.card.items() if key != "cohort_sha256"},
     }
@@ -65,10 +68,18 @@ def _weights_sha256(path: Path | None) -> str | None:
         raise WeightsError(f"{path}: the weights to start from cannot be read ({error.strerror})") from None
 
 
-def _frames_key(store: CineSource, video: str) -> str:
-    """Return what tells that a video's frames are others (another region, say): a store's checksum, else the shape."""
+def _sample_key(sample: Sample, *, keyframe: bool) -> dict[str, Any]:
+    return {key: value for key, value in asdict(sample).items() if keyframe or key != "keyframe"}
+
+
+def _frames_key(store: CineSource, video: str, *, still: bool) -> list[str]:
+    """Return what tells that a video's frames, or its still, are others: a store's checksums, else the shapes."""
     entry = getattr(store, "entry", None)
-    return str(store.frames(video).shape) if entry is None else str(entry(video).sha256)
+    if entry is not None:
+        row = entry(video)
+        return [str(row.sha256), *([str(getattr(row, "image_sha256", None))] if still else [])]
+    image = store.image(video) if still else None
+    return [str(store.frames(video).shape), *([] if image is None else [str(image.shape)])]
 
 
 def check_patients(train: Sequence[Sample], validation: Sequence[Sample]) -> None:
