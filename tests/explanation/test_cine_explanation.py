@@ -162,6 +162,7 @@ def test_a_frame_that_the_network_did_not_see_says_so():
     heat = heat_of([1.0, 5.0])
     assert heat.title(2) == "frame 2"
     assert heat.title(3) == "frame 3 (heat interpolated)"
+    assert [heat.title(frame) for frame in (0, 7)] == [f"frame {frame} (not seen by the network)" for frame in (0, 7)]
 
 
 def test_heat_without_evidence_is_zero_and_said_so(trained, tmp_path):

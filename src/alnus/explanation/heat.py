@@ -48,8 +48,11 @@ class CineHeat:
         return int(self.indices[int(self.weights.argmax())])
 
     def title(self, frame: int) -> str:
-        """Name a frame, and say so where its heat is taken from its neighbours in time."""
-        return f"frame {frame}" if frame in self.indices else f"frame {frame} (heat interpolated)"
+        """Name a frame, and say so where the network did not see it."""
+        if frame in self.indices:
+            return f"frame {frame}"
+        between = self.indices[0] < frame < self.indices[-1]
+        return f"frame {frame} ({'heat interpolated' if between else 'not seen by the network'})"
 
     def at(self, frame: int) -> NDArray[np.float32]:
         """Return the heat on any frame, 0 to 1: linear between the frames seen, constant before and after them."""
