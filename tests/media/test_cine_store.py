@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alnus.errors import MediaError
 from alnus.media import CineStore, IngestItem, ingest
@@ -41,6 +44,40 @@ def test_an_entry_states_size_times_and_checksum(store):
     assert entry.duration_s == pytest.approx(12 / 25)
     assert (entry.spacing_row_mm, entry.has_image, entry.phantom, entry.notes) == (None, False, False, "")
     assert len(entry.sha256) == 64
+
+
+def test_an_entry_states_the_checksums_of_its_frames_its_source_and_its_still(store, tmp_path, scene):
+    entry = store.entry("a.mkv")
+    assert entry.sha256 == _sha256(_frames_file(store).read_bytes())
+    assert entry.source_sha256 == _sha256((tmp_path / "a.mkv").read_bytes())
+    assert entry.image_sha256 is None
+    Image.fromarray(scene[3]).save(tmp_path / "still.png")
+    ingest([IngestItem("a.mkv", tmp_path / "a.mkv", image=tmp_path / "still.png")], store.root, workers=1)
+    assert CineStore(store.root).entry("a.mkv").image_sha256 == _sha256((tmp_path / "still.png").read_bytes())
+    meta = json.loads((_frames_file(store).parent / "meta.json").read_text())
+    assert (meta["source_sha256"], meta["sha256"]) == (entry.source_sha256, entry.sha256)
+
+
+def test_the_checksum_of_a_folder_is_of_its_frames_names_and_contents(tmp_path, scene):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for name, frame in (("10.png", scene[1]), ("2.png", scene[0])):
+        Image.fromarray(frame).save(folder / name)
+    lines = "".join(f"{_sha256((folder / name).read_bytes())}  {name}\n" for name in ("10.png", "2.png"))
+    assert _checksum_of(folder, tmp_path) == _sha256(lines.encode())
+    (folder / ".hidden").write_text("as a desktop leaves it")
+    assert _checksum_of(folder, tmp_path) == _sha256(lines.encode())
+    (folder / "2.png").rename(folder / "3.png")
+    assert _checksum_of(folder, tmp_path) != _sha256(lines.encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _checksum_of(folder, tmp_path) -> str:
+    ingest([IngestItem("a", folder)], tmp_path / "folders", workers=1)
+    return CineStore(tmp_path / "folders").entry("a").source_sha256
 
 
 def test_a_store_survives_being_sent_to_a_loaders_worker(store, scene):

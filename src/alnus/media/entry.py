@@ -32,7 +32,7 @@ from alnus.media.refusal import Refused, quiet
 from alnus.media.store import FRAMES, IMAGE, META, NOTE_SEPARATOR, StoreEntry
 from alnus.provenance import file_sha256, write_json
 
-FORMAT = 1
+FORMAT = 2  # 2 has the checksums of the sources
 PARTIAL = ".partial"  # suffix of the folder of an entry that is being written
 
 
@@ -75,6 +75,23 @@ def _file_state(path: Path, whose: str) -> dict[str, int]:
     except (OSError, ValueError):
         raise Refused(f"{whose}there is no such file, or it cannot be opened") from None
     return {"size": sum(state.st_size for state in states), "mtime_ns": max(state.st_mtime_ns for state in states)}
+
+
+def source_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes; of a folder, that of its frames' names and contents.
+
+    A folder's is what `LC_ALL=C; sha256sum * | sha256sum` prints in it: hidden files do not count, as in decoding.
+    Call it on what a reader has accepted: a named pipe would never end. Raises OSError.
+    """
+    if not path.is_dir():
+        return file_sha256(path)
+    names = (os.fsencode(entry.name) for entry in os.scandir(path) if entry.is_file())
+    lines = [
+        b"%s  %s\n" % (file_sha256(path / os.fsdecode(name)).encode(), name)
+        for name in sorted(names)
+        if not name.startswith(b".")
+    ]
+    return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def stored_meta(store: Path, item: IngestItem) -> dict[str, Any] | None:
@@ -128,13 +145,16 @@ def _filled(item: IngestItem, folder: Path, limits: DecodeLimits) -> dict[str, A
     state = source_state(item)  # before reading: a source that changes meanwhile is read again by the next run
     with foreign_faults(), quiet():
         opened = open_frames(item.path, limits=limits, colours="luma", threads=1)
+        checksums: dict[str, str | None] = {"source_sha256": source_sha256(item.path), "image_sha256": None}
         times, crop, full = _write_frames(opened, item, folder)
     check_keyframe(item, len(times))
     if item.image is not None:
         image = _still(item.image, crop, full, limits)
+        with foreign_faults():
+            checksums["image_sha256"] = source_sha256(item.image)
         with _writing(folder.parent):
             np.save(folder / IMAGE, image, allow_pickle=False)
-    meta = _meta(item, opened, times, crop, state)
+    meta = _meta(item, opened, times, crop, state) | checksums
     with _writing(folder.parent):
         meta["frames_bytes"] = (folder / FRAMES).stat().st_size
         meta["sha256"] = file_sha256(folder / FRAMES)
@@ -256,6 +276,8 @@ def index_row(key: str, meta: dict[str, Any], *, has_image: bool) -> StoreEntry:
         spacing_row_mm=row_mm,
         spacing_col_mm=column_mm,
         sha256=meta["sha256"],
+        source_sha256=meta["source_sha256"],
+        image_sha256=meta["image_sha256"],
         phantom=meta["phantom"],
         has_image=has_image,
         notes=NOTE_SEPARATOR.join(meta["notes"]),

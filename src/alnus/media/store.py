@@ -26,7 +26,11 @@ NOTE_SEPARATOR = "; "
 
 @dataclass(frozen=True)
 class StoreEntry:
-    """A row of index.csv. sha256: of frames.npy's bytes. Rate and spacing are None where the file states none."""
+    """A row of index.csv. Rate and spacing are None where the file states none.
+
+    sha256: of frames.npy's bytes; source_sha256: of the video's file, or of a folder of frames (`source_sha256`);
+    image_sha256: the same of the still's file, None without a still.
+    """
 
     video: str
     key: str
@@ -38,6 +42,8 @@ class StoreEntry:
     spacing_row_mm: float | None
     spacing_col_mm: float | None
     sha256: str
+    source_sha256: str
+    image_sha256: str | None
     phantom: bool
     has_image: bool
     notes: str
@@ -141,6 +147,8 @@ def _parsed(row: dict[str, str]) -> StoreEntry:
         spacing_row_mm=_number(row["spacing_row_mm"]),
         spacing_col_mm=_number(row["spacing_col_mm"]),
         sha256=row["sha256"],
+        source_sha256=row["source_sha256"],
+        image_sha256=row["image_sha256"] or None,
         phantom=row["phantom"] == "True",
         has_image=row["has_image"] == "True",
         notes=row["notes"],
