@@ -168,8 +168,8 @@ def write_model(
     root: Path, name: str, fold: int | None, network: dict[str, Any], phantom: bool, generator: np.random.Generator
 ) -> None:
     folder = root / "models" / name / ("" if fold is None else f"fold_{fold}")
-    epochs = np.arange(1, 17)
-    auc = np.clip(0.5 + 0.4 * (1 - np.exp(-epochs / 5)) + generator.normal(0, 0.03, 16), 0, 1)
+    epochs = np.arange(16)  # from 0, as training writes them
+    auc = np.clip(0.5 + 0.4 * (1 - np.exp(-(epochs + 1) / 5)) + generator.normal(0, 0.03, 16), 0, 1)
     metrics = pd.DataFrame(
         {
             "epoch": epochs,
@@ -186,7 +186,7 @@ def write_model(
         "network": network,
         "seed": 0,
         "threshold": 0.47,
-        "epoch": best + 1,
+        "epoch": best,
         "validation_auc": float(auc[best]),
         "parameters": 1_234_567,
         "phantom": phantom,

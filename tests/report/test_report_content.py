@@ -208,6 +208,19 @@ def test_no_n_is_printed_where_every_source_answered_for_everyone(document: Docu
     assert not any(note.startswith("n:") for note in measured.notes)
 
 
+def test_the_first_epoch_is_epoch_1_in_the_table_and_below_the_figure(
+    tmp_path: Path, make_run: Callable[..., Path]
+) -> None:
+    run = make_run(tmp_path, explain=False)
+    card = run / "models" / "tin" / "model.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"epoch": 0}))
+    document = build(read_run(run))
+    row = next(row for row in table(document, "networks").rows if row.cells[0].main == "TIN")
+    assert row.cells[5] == Cell("16", "(1)")
+    figures = [f for s in document.sections for b in s.blocks if isinstance(b, Figures) for f in b.figures]
+    assert "kept epoch 1." in next(f.alt for f in figures if f.name == "learning_tin")
+
+
 def test_the_flow_adds_up_and_says_so_when_it_does_not(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     run = make_run(tmp_path, explain=False)
     flow = cohort_flow(read_run(run))

@@ -60,11 +60,13 @@ def test_a_network_keeps_its_colour_on_a_set_that_lacks_another() -> None:
 
 
 def test_learning_curves_of_one_epoch_are_visible() -> None:
-    metrics = pd.DataFrame({"epoch": [1], "train_loss": [0.7], "val_loss": [0.6], "val_auc": [0.5]})
-    model = ModelFiles("tin", {"source": "tin", "epoch": 1, "validation_auc": 0.5}, metrics)
+    metrics = pd.DataFrame({"epoch": [0], "train_loss": [0.7], "val_loss": [0.6], "val_auc": [0.5]})
+    model = ModelFiles("tin", {"source": "tin", "epoch": 0, "validation_auc": 0.5}, metrics)
     with styled():
-        loss = learning_figure([model]).axes[0]
+        loss, auc = learning_figure([model]).axes
     assert [line.get_marker() for line in loss.get_lines()] == ["o", "o"]
+    points = [(x, y) for x, y, line in lines(loss) + lines(auc) if line.get_marker() == "o"]
+    assert points == [([1], [0.7]), ([1], [0.6]), ([1], [0.5]), ([1], [0.5])]  # the first epoch is 1, the kept one too
 
 
 def test_a_long_label_stays_inside_its_box() -> None:

@@ -14,7 +14,17 @@ from alnus.report.run_files import ModelFiles, RunFiles
 from alnus.report.run_tables import cohort_table, excluded_table, networks_table
 from alnus.report.set_tables import comparisons_table, confusion, kind_of, measures_table, ordered, title_of
 from alnus.report.summary import summary
-from alnus.report.wording import auc_cell, count, has_estimate, in_sentence, set_title, share, source_title, spoken
+from alnus.report.wording import (
+    auc_cell,
+    count,
+    epoch_from_one,
+    has_estimate,
+    in_sentence,
+    set_title,
+    share,
+    source_title,
+    spoken,
+)
 
 PHANTOM_BANNER = "PHANTOM COHORT: simulated data, no clinical meaning"
 RESEARCH_BANNER = "For research, not for diagnosis"
@@ -192,7 +202,7 @@ def _learning_caption(source: str, models: list[ModelFiles]) -> str:
 
 
 def _learning_alt(source: str, models: list[ModelFiles]) -> str:
-    kept = ", ".join(str(model.card.get("epoch")) for model in models)
+    kept = ", ".join(str(epoch_from_one(model.card.get("epoch")) or "unknown") for model in models)
     return f"Learning curves of {source_title(source)}; kept epoch {kept}."
 
 

@@ -1,4 +1,7 @@
-"""Learning curves: one figure a network, loss above, validation AUC below, the kept epoch marked."""
+"""Learning curves: one figure a network, loss above, validation AUC below, the kept epoch marked.
+
+metrics.csv and the model cards count epochs from 0, the figure from 1, as the console does.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from alnus.report.run_files import ModelFiles
 from alnus.report.style import INK, MUTED, SERIES, new_figure
+from alnus.report.wording import epoch_from_one
 
 TRAIN, VALIDATION, AUC = SERIES[1], SERIES[0], SERIES[2]
 
@@ -46,11 +50,11 @@ def _line(axes: Axes, metrics: pd.DataFrame, column: str, **look: object) -> Non
     known = metrics[["epoch", column]].dropna()
     if len(known) == 1:
         look["marker"] = "o"
-    axes.plot(known["epoch"], known[column], **look)  # type: ignore[arg-type]  # line properties pass through
+    axes.plot(known["epoch"] + 1, known[column], **look)  # type: ignore[arg-type]  # line properties pass through
 
 
 def _kept_epoch(axes: Axes, model: ModelFiles) -> None:
-    epoch, value = model.card.get("epoch"), model.card.get("validation_auc")
+    epoch, value = epoch_from_one(model.card.get("epoch")), model.card.get("validation_auc")
     if epoch is not None and value is not None:
         axes.plot(
             [epoch], [value], marker="o", markersize=7, color=INK, markerfacecolor="none", markeredgewidth=1.5, zorder=5

@@ -9,7 +9,7 @@ from typing import Any
 from alnus.report.document import Cell, Column, Row, Table
 from alnus.report.run_files import ModelFiles, RunFiles
 from alnus.report.set_tables import threshold_text
-from alnus.report.wording import ABSENT, number, set_title, source_title
+from alnus.report.wording import ABSENT, epoch_from_one, number, set_title, source_title
 
 ARCHITECTURES = {
     "tin": "Temporal interlacing on ResNet-{depth}",
@@ -101,6 +101,7 @@ def _network_row(files: RunFiles, source: str, models: Sequence[ModelFiles]) -> 
     card = models[0].card
     network: Mapping[str, Any] = card.get("network") or {}
     frozen = (files.results.get("thresholds") or {}).get(source) or {}
+    kept = [epoch_from_one(model.card.get("epoch")) for model in models]
     epochs = [None if model.metrics is None else len(model.metrics) for model in models]
     thresholds = list((frozen.get("folds") or {"": frozen.get("value")}).values())
     return Row(
@@ -110,7 +111,7 @@ def _network_row(files: RunFiles, source: str, models: Sequence[ModelFiles]) -> 
             Cell(*_input(network.get("clip") or {})),
             Cell(_start(network)),
             Cell(f"{card['parameters']:,}" if card.get("parameters") else ABSENT),
-            Cell(_range(epochs, 0), f"({_range([model.card.get('epoch') for model in models], 0)})"),
+            Cell(_range(epochs, 0), f"({_range(kept, 0)})"),
             Cell(_range([model.card.get("validation_auc") for model in models], 3)),
             Cell(threshold_text(thresholds[0]) if len(thresholds) == 1 else _range(thresholds, 3)),
         )

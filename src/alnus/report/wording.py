@@ -120,6 +120,11 @@ def p_phrase(value: object) -> str:
     return f"P < {text[1:]}" if text.startswith("<") else f"P = {text}"
 
 
+def epoch_from_one(epoch: object) -> int | None:
+    """Return an epoch of a model card or metrics.csv, which count from 0, as people count; None where it is absent."""
+    return int(epoch) + 1 if isinstance(epoch, int | float) and is_number(epoch) else None
+
+
 def count(n: int, noun: str, plural: str | None = None) -> str:
     """Return "1 patient", "61 patients"."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
