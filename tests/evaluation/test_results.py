@@ -163,7 +163,7 @@ def test_a_set_of_one_class_has_its_specificity_and_a_reason_instead_of_an_auc()
     assert (tin["auc"], tin["roc"], tin["sensitivity"]) == (None, None, None)
     assert tin["specificity"] == RESULTS["sets"]["test_a"]["sources"]["tin"]["specificity"]
     assert "0 patients with and" in tin["reason"]
-    assert "sensitivity: it is a share of no patients here" in tin["reason"]
+    assert "Sensitivity not defined: no patient has metastasis" in tin["reason"]
 
 
 def test_an_auc_of_one_carries_a_note_that_its_interval_has_no_width():

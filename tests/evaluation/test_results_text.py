@@ -113,5 +113,22 @@ def test_a_source_without_an_answer_for_everyone_shows_for_how_many():
     assert "(n = " not in format_comparisons(compare_sources(partial, "tin", "image"))  # its heading says how many
 
 
+def test_validation_is_announced_as_optimistic_where_networks_were_fitted_on_it():
+    rows = pd.concat([table(), table().assign(split="val", patient_id=[f"v{i}" for i in IDS] * 2)])
+    val, test = (line for line in format_results(evaluate(rows)).splitlines() if "61 patients" in line)
+    assert val == (
+        "Validation set: 61 patients, 21 with metastasis "
+        "(epochs and thresholds were chosen on these patients: optimistic)"
+    )
+    assert "optimistic" not in test
+    assert "optimistic" not in format_results(evaluate(rows, kinds={"tin": "reader", "image": "reader"}))
+
+
+def test_a_share_of_nobody_is_explained_in_plain_words():
+    text = format_results(evaluate(table().assign(call=1)), measures=("npv",))
+    assert "tin: NPV not defined: nobody was called negative" in text
+    assert "PPV not defined: nobody was called positive" in format_results(evaluate(table().assign(call=0)))
+
+
 def test_small_p_values_are_not_shown_as_zero():
     assert [format_p(p) for p in (0.0004, 0.0421, None)] == ["<0.001", "0.042", "-"]

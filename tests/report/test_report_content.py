@@ -18,6 +18,7 @@ from alnus.report import write_report
 from alnus.report.content import build
 from alnus.report.document import Bullets, Cell, Document, Figures, Gallery, Matrices, Table, Text
 from alnus.report.flow import cohort_flow
+from alnus.report.limits import last_stage_cells
 from alnus.report.run_files import read_run
 from alnus.report.wording import auc_cell, number, p_value, proportion_cell, seconds
 
@@ -219,6 +220,36 @@ def test_the_first_epoch_is_epoch_1_in_the_table_and_below_the_figure(
     assert row.cells[5] == Cell("16", "(1)")
     figures = [f for s in document.sections for b in s.blocks if isinstance(b, Figures) for f in b.figures]
     assert "kept epoch 1." in next(f.alt for f in figures if f.name == "learning_tin")
+
+
+def test_the_limits_say_how_coarse_the_heat_maps_are_and_what_validation_numbers_are(document: Document) -> None:
+    said = words(document)
+    assert "2 × 2 cells over the picture for Static image and TIN and 4 × 4 cells over the picture for R(2+1)D" in said
+    assert "does not localise a lesion or a lymph node" in said
+    assert "chosen on the validation patients, so every number on these patients is optimistic" in said
+    assert "2 videos were left out; the list of excluded inputs gives each one’s reason" in said
+    assert "unreadable" not in said
+
+
+@pytest.mark.parametrize(
+    ("card", "cells"),
+    [
+        ({"name": "tin", "network": {"clip": {"side_px": 224}}}, 7),
+        ({"name": "r2plus1d", "network": {"clip": {"side_px": 112}}}, 7),
+        ({"name": "image", "network": {"clip": {"side_px": 65}}}, 3),
+        ({"name": "resnet3d", "network": {}}, None),
+        ({"name": "another", "network": {"clip": {"side_px": 64}}}, None),
+    ],
+)
+def test_a_last_stage_has_as_many_cells_as_its_strides_leave(card: dict[str, Any], cells: int | None) -> None:
+    assert last_stage_cells(card) == cells
+
+
+def test_a_score_is_called_a_probability_nowhere(document: Document) -> None:
+    assert "it is not calibrated, hence no probability of metastasis" in words(document)
+    assert any("score (0 to 1, not calibrated)" in note for note in table(document, "networks").notes)
+    html = words(document).replace("no probability of metastasis", "")
+    assert "probability" not in html
 
 
 def test_the_flow_adds_up_and_says_so_when_it_does_not(tmp_path: Path, make_run: Callable[..., Path]) -> None:

@@ -31,6 +31,13 @@ SCHEMA_VERSION = 1
 SET_ORDER = ("train", "val", "test_a", "test_b", "folds", "all")
 NO_CALLS = "no calls: no threshold, for there are no validation patients of both classes"
 NO_WIDTH = "without an interval: DeLong's variance is zero, so how firm it is cannot be told (underpowered)"
+UNDEFINED = {
+    "accuracy": "Accuracy not defined: there are no patients",
+    "sensitivity": "Sensitivity not defined: no patient has metastasis",
+    "specificity": "Specificity not defined: every patient has metastasis",
+    "ppv": "PPV not defined: nobody was called positive",
+    "npv": "NPV not defined: nobody was called negative",
+}
 CALLS_ONLY = "of 0/1 calls: the mean of sensitivity and specificity, usually below the AUC of a graded reading"
 
 
@@ -208,5 +215,5 @@ def _measures(labels: Any, calls: Any, confidence: float) -> tuple[dict[str, Any
             found[name] = asdict(measure(counts, confidence=confidence))
         except CohortError:
             found[name] = None
-            reasons.append(f"{name}: it is a share of no patients here")
+            reasons.append(UNDEFINED[name])
     return found, reasons

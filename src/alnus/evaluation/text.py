@@ -20,6 +20,7 @@ SET_TITLES = {
     "folds": "Cross-validation, held-out patients of all folds",
     "all": "All patients",
 }
+OPTIMISTIC = "(epochs and thresholds were chosen on these patients: optimistic)"
 NONE = "-"
 NO_VARIANCE = "the difference has no variance, so there is neither an interval nor a P value"
 SIMULATED = "Simulated (phantom) patients: these numbers say nothing about the accuracy on lymph nodes."
@@ -34,7 +35,9 @@ def format_results(
     """
     parts = [SIMULATED] if results["phantom"] else []
     for name, part in results["sets"].items():
-        parts.append(f"{SET_TITLES.get(name, name)}: {part['patients']} patients, {part['positive']} with metastasis")
+        heading = f"{SET_TITLES.get(name, name)}: {part['patients']} patients, {part['positive']} with metastasis"
+        fitted = name == "val" and any(source["kind"] == "model" for source in part["sources"].values())
+        parts.append(f"{heading} {OPTIMISTIC}" if fitted else heading)
         parts.append(_sources_table(part["sources"], part["patients"], results["confidence"], measures))
         if part["comparisons"]:
             parts.append(_comparisons_table(part["comparisons"]))

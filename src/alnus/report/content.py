@@ -112,7 +112,8 @@ def _design(files: RunFiles) -> str:
     return (
         f"{split}; no patient stands in two of them. Each network saw the videos of the training patients only; its "
         "epoch and its threshold were chosen on the validation patients. A patient’s score is "
-        f"{aggregation} of the scores of that patient’s videos, each a probability of metastasis. The "
+        f"{aggregation} of the scores of that patient’s videos. A score lies between 0 and 1, the higher "
+        "the more suspicious; it is not calibrated, hence no probability of metastasis. The "
         "thresholds were frozen before the test sets were evaluated; a score at or above its "
         "threshold calls metastasis."
     )
@@ -223,7 +224,7 @@ def excluded(files: RunFiles) -> tuple[Block, ...]:
     if files.excluded is None:
         return (absent("The list of excluded inputs", "The run directory has no excluded.csv."),)
     table = excluded_table(files)
-    return (table,) if table else (Text("Every video of the cohort table could be read; none was excluded."),)
+    return (table,) if table else (Text("No video of the cohort table was left out."),)
 
 
 def absent(what: str, why: str) -> Text:

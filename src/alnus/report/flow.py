@@ -59,7 +59,7 @@ def cohort_flow(files: RunFiles) -> Flow:
     entries = [_stage(entry) for entry in files.cohort.get("flow", [])]
     analysed = [stage for stage in entries if _is_partition(stage.label)]
     stages = [stage for stage in entries if stage not in analysed]
-    excluded = tuple(stage for stage in stages if stage.label.lower().startswith(("exclu", "unreadable")))
+    excluded = tuple(stage for stage in stages if stage.label.lower().startswith(("exclu", "left out", "unreadable")))
     trunk = tuple(stage for stage in stages if stage not in excluded)
     leaves = _analysed(files, analysed)
     if not trunk and leaves:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 from alnus.report.run_files import RunFiles
-from alnus.report.wording import UNDERPOWERED_WIDTH, is_underpowered, set_title, spoken
+from alnus.report.wording import UNDERPOWERED_WIDTH, count, is_underpowered, set_title, source_title, spoken
+
+SHRINKS = {"tin": 32, "image": 32, "r2plus1d": 16, "resnet3d": 16}
+"""How many times smaller the last stage's map is than the picture, a side."""
 
 
 def limitations(files: RunFiles) -> list[str]:
@@ -16,7 +23,9 @@ def limitations(files: RunFiles) -> list[str]:
         *_folds(files),
         "Each network was trained with one seed. The intervals hold the chance of drawing these patients, not the "
         "chance in training, nor the choice of the settings.",
+        *_validation(files),
         *_settings(files),
+        *_heatmaps(files),
         *_inputs(files),
     ]
 
@@ -54,6 +63,40 @@ def _folds(files: RunFiles) -> list[str]:
     ]
 
 
+def _validation(files: RunFiles) -> list[str]:
+    if not files.models:
+        return []
+    return [
+        "Epochs and thresholds were chosen on the validation patients, so every number on these patients is optimistic."
+    ]
+
+
+def _heatmaps(files: RunFiles) -> list[str]:
+    if not files.explanations:
+        return []
+    cells: dict[int, list[str]] = {}
+    for model in files.models:
+        name, side = source_title(model.source), last_stage_cells(model.card)
+        if side and name not in cells.setdefault(side, []):
+            cells[side].append(name)
+    known = [f"{side} × {side} cells over the picture for {spoken(names)}" for side, names in sorted(cells.items())]
+    fineness = f": {spoken(known)}" if known else ""
+    return [
+        f"A heat map is no finer than its network’s last stage{fineness}. It is smoothed for the eye, shows roughly "
+        "where evidence lay, and does not localise a lesion or a lymph node."
+    ]
+
+
+def last_stage_cells(card: Mapping[str, Any]) -> int | None:
+    """Return how many cells a side the last stage of a model card's network has; None where the card does not say.
+
+    The networks of frames shrink a picture 32 times, the 3-D ones, which pool no picture at their start, 16 times.
+    """
+    side = ((card.get("network") or {}).get("clip") or {}).get("side_px")
+    shrinks = SHRINKS.get(str(card.get("name")))
+    return math.ceil(side / shrinks) if isinstance(side, int) and shrinks else None
+
+
 def _settings(files: RunFiles) -> list[str]:
     sentences = [
         "The settings of the study that this design follows (Li et al., Front. Oncol. 13:1219838, 2023) are not all "
@@ -71,4 +114,7 @@ def _inputs(files: RunFiles) -> list[str]:
     n = 0 if files.excluded is None else len(files.excluded)
     if not n:
         return []
-    return [f"Excluded inputs: {n}. If what made them unreadable is related to the disease, the results are biased."]
+    return [
+        f"{count(n, 'video was', 'videos were')} left out; the list of excluded inputs gives each one’s reason. If a "
+        "reason is related to the disease, the results are biased."
+    ]

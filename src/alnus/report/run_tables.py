@@ -75,8 +75,8 @@ def networks_table(files: RunFiles) -> Table | None:
         Column("Threshold", "right", 0.95),
     )
     notes = [
-        "Kept: the epoch with the highest validation AUC, whose weights are used. Threshold: on the probability of "
-        f"metastasis, {_rules(files)}, frozen before the test sets were opened."
+        "Kept: the epoch with the highest validation AUC, whose weights are used. Threshold: on the score (0 to 1, "
+        f"not calibrated), {_rules(files)}, frozen before the test sets were opened."
     ]
     if any(len(models) > 1 for models in by_source.values()):
         notes.append("With cross-validation a network is trained once a fold: lowest to highest value over the folds.")
@@ -158,4 +158,4 @@ def excluded_table(files: RunFiles) -> Table | None:
     rows = tuple(Row((Cell(r.patient_id), Cell(r.video), Cell(r.reason))) for r in shown.itertuples())
     notes = () if len(shown) == len(excluded) else (f"The first {len(shown)} of {len(excluded)}; all: excluded.csv.",)
     columns = (Column("Patient", share=0.8), Column("Video", share=1.3), Column("Reason", share=2.4))
-    return Table("excluded", "Inputs that were excluded.", columns, rows, notes)
+    return Table("excluded", "Inputs that were left out, each with its reason.", columns, rows, notes)

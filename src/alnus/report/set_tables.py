@@ -125,10 +125,11 @@ def _remarks(source: Mapping[str, Any]) -> list[str]:
     elif note := source["auc"].get("note"):
         remarks.append(f"AUC {note}.")
     gone = [label for key, label in PROPORTIONS.items() if not has_estimate(source.get(key))]
-    if gone:
-        why = "no call was made" if not source.get("counts") else "nobody to count (0/0)"
-        remarks.append(f"{', '.join(gone)} not defined: {_stated(source, 'no calls') or why}.")
-    return remarks
+    if gone and not source.get("counts"):
+        remarks.append(f"{', '.join(gone)} not defined: {_stated(source, 'no calls') or 'no call was made'}.")
+        return remarks
+    undefined = [f"{label} not defined" for label in gone]
+    return remarks + [f"{_stated(source, start) or start + ': nobody to count (0/0)'}." for start in undefined]
 
 
 def _stated(source: Mapping[str, Any], start: str) -> str:

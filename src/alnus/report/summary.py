@@ -42,7 +42,7 @@ def summary(files: RunFiles) -> tuple[Block, ...]:
 def _population(files: RunFiles, name: str, body: Mapping[str, Any]) -> str:
     patients = count(body["patients"], "simulated patient" if files.phantom else "patient")
     text = f"{patients}, {body['positive']} with and {body['negative']} without metastasis."
-    return f"{text} The thresholds were chosen on these very patients: optimistic." if name == "val" else text
+    return f"{text} Epochs and thresholds were chosen on these very patients: optimistic." if name == "val" else text
 
 
 def lead_network(files: RunFiles) -> str | None:
