@@ -1,8 +1,10 @@
 import csv
+import hashlib
 import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -235,12 +237,48 @@ def test_a_patient_in_training_and_validation_is_refused(tmp_path):
         _fit(tmp_path, tiny_training.SAMPLES[:4], tiny_training.SAMPLES[3:])
 
 
-def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
+@pytest.mark.parametrize("damage", [lambda whole: b"torn", lambda whole: whole[:-200], lambda whole: b""])
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, damage):
     train_tiny(tmp_path, max_steps=1)
     (tmp_path / "model.safetensors").unlink()
-    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"torn")
-    with pytest.raises(WeightsError, match=r"last\.ckpt: is no checkpoint of a training"):
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    with pytest.raises(WeightsError, match=r"last\.ckpt: is no checkpoint of a training .*: remove it") as refusal:
         train_tiny(tmp_path, max_steps=1)
+    assert "weights_only" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", ["validation_auc", "seconds", "weights_sha256"])
+def test_notes_that_lack_a_number_are_those_of_an_unfinished_training(trained, key):
+    path = trained.directory / "fit.json"
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in whole.items() if name != key}))
+    assert train_tiny(trained.directory) == trained
+    assert json.loads(path.read_text()) == whole
+
+
+def _started_from_outside(directory: Path, changes: dict[str, object]) -> list[subprocess.Popen]:
+    """Start two processes as torchrun does; each says what `fit` returned."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = ONE_THREAD | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    command = [sys.executable, str(SCRIPT), str(directory), json.dumps(changes)]
+    ranks = [{"RANK": rank, "LOCAL_RANK": rank, "TORCHELASTIC_RUN_ID": "1"} for rank in ("0", "1")]
+    return [subprocess.Popen(command, env=shared | rank, stdout=subprocess.PIPE, text=True) for rank in ranks]
+
+
+def test_processes_started_from_outside_all_end_with_the_model(tmp_path):
+    changes = {"devices": 2, "batch_size": 2, "strategy": "ddp", "max_steps": 1}
+    for _ in ("begun", "trained, but without its model"):
+        (tmp_path / "model.safetensors").unlink(missing_ok=True)
+        running = _started_from_outside(tmp_path, changes)
+        said = [process.communicate(timeout=100)[0] for process in running]
+        assert [process.returncode for process in running] == [0, 0]
+        assert said[0] == said[1] != ""
+    notes = json.loads((tmp_path / "fit.json").read_text())
+    assert notes["finished"]
+    assert notes["weights_sha256"] == hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest()
 
 
 def test_a_video_that_is_not_in_the_store_is_refused_before_training(tmp_path):

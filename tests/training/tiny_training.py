@@ -48,4 +48,4 @@ def train_tiny(directory: Path, *, name: str = "resnet3d", seed: int = 5, **chan
 
 
 if __name__ == "__main__":
-    train_tiny(Path(sys.argv[1]), **json.loads(sys.argv[2]))
+    sys.stdout.write(f"{train_tiny(Path(sys.argv[1]), **json.loads(sys.argv[2]))}\n")

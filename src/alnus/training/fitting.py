@@ -13,6 +13,7 @@ from alnus.clips import CineSource, Sample
 from alnus.config import NetworkConfig
 from alnus.provenance import file_sha256, write_json
 from alnus.training.job import Job, check_patients, check_videos, fingerprint
+from alnus.training.ranks import is_first
 
 NOTES = "fit.json"  # beside the model: what it was trained from, and whether it is finished
 
@@ -45,7 +46,8 @@ def fit(
 
     The same call after an interruption goes on from the last whole epoch, on a CPU to the same weights bit for bit;
     after the end it returns at once; with any other input it begins anew. Writes model.safetensors, model.json,
-    metrics.csv, fit.json, checkpoints/last.ckpt and tensorboard/.
+    metrics.csv, fit.json, checkpoints/last.ckpt and tensorboard/. Of several processes started from outside (torchrun,
+    SLURM, one a machine) the first alone writes, and each returns when the model is there.
     Raises CohortError (one class only, no label, a patient on both sides, no such keyframe), MediaError,
     WeightsError (weights to start from), ConfigError (no such network; a loss that is not finite).
     """
@@ -56,13 +58,15 @@ def fit(
     inputs = fingerprint(job)
     notes = _notes(directory)
     if notes.get("inputs") != inputs:
-        _clear(directory)
-        write_json(directory / NOTES, {"inputs": inputs, "finished": False})
+        if is_first():  # the others wait for it in `train`
+            _clear(directory)
+            write_json(directory / NOTES, {"inputs": inputs, "finished": False})
     elif notes.get("finished") and _is_whole(directory, notes):
         return _result(directory, notes)
     _run(job)
     notes = {"inputs": inputs, "finished": True} | _summary(job)
-    write_json(directory / NOTES, notes)
+    if is_first():
+        write_json(directory / NOTES, notes)
     return _result(directory, notes)
 
 
@@ -89,6 +93,9 @@ def _clear(directory: Path) -> None:
 
 
 def _is_whole(directory: Path, notes: dict[str, Any]) -> bool:
+    """Say whether the notes are complete and the model is the one that they tell of."""
+    if not notes.keys() >= {"validation_auc", "epochs", "seconds", "weights_sha256"}:
+        return False
     try:
         return (directory / "model.json").is_file() and (
             file_sha256(directory / "model.safetensors") == notes["weights_sha256"]

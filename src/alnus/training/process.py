@@ -31,7 +31,8 @@ WAIT = timedelta(minutes=30)  # for the slowest process, before the others give 
 def train(job: Job) -> None:
     """Train from the last checkpoint, if there is one, to the end, and save the best epoch's model.
 
-    Leaves torch's global random state as it was. Raises ConfigError where the loss is not finite.
+    Returns in every process when the model is there. Leaves torch's global random state as it was.
+    Raises ConfigError where the loss is not finite.
     """
     world = processes(job.network.training) * job.network.training.num_nodes
     with torch.random.fork_rng(), _quiet():
@@ -40,9 +41,13 @@ def train(job: Job) -> None:
         classifier = _classifier(job, data, steps_per_epoch=data.steps_per_epoch(world))
         record = Record(job, steps_per_epoch=data.steps_per_epoch(world))
         trainer = _trainer(job, record)
+        if world > 1:
+            trainer.strategy.setup_environment()  # as `fit` does later: even a finished training needs the barriers
+        trainer.strategy.barrier("the first process has removed what another training left")
         _train(job, trainer, classifier, data, record)
         if trainer.is_global_zero:
             _save(job, classifier, record)
+        trainer.strategy.barrier("the model is written")
 
 
 def _train(job: Job, trainer: Trainer, classifier: Classifier, data: ClipData, record: Record) -> None:
@@ -80,9 +85,14 @@ def saved_record(job: Job) -> dict[str, Any]:
     try:
         checkpoint = torch.load(job.checkpoint, map_location="cpu", weights_only=True)
         state: dict[str, Any] = checkpoint["callbacks"][STATE_KEY]
-    except (OSError, RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(f"{job.checkpoint}: is no checkpoint of a training ({reason}): remove it") from None
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        # torch's own message advises to load with weights_only=False, which would run a stranger's code
+        reason = (
+            error.strerror if isinstance(error, OSError) and error.strerror else "it is damaged, or of another kind"
+        )
+        raise WeightsError(
+            f"{job.checkpoint}: is no checkpoint of a training ({reason}): remove it, and the training begins anew"
+        ) from None
     return state
 
 
