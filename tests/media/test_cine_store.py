@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from alnus.errors import MediaError
-from alnus.media import CineStore, IngestItem, ingest
+from alnus.media import CineStore, IngestItem, ingest, ingestion
+from alnus.media.entry import stored_meta
 
 
 @pytest.fixture
@@ -124,6 +125,59 @@ def test_a_damaged_index_is_refused_and_ingestion_mends_it(store, tmp_path):
     assert CineStore(store.root).videos() == ["a.mkv"]
 
 
-def test_a_damaged_meta_file_is_decoded_again(store, tmp_path):
-    (store.root / store.entry("a.mkv").key / "meta.json").write_text("{")
-    assert ingest([IngestItem("a.mkv", tmp_path / "a.mkv")], store.root, workers=1).ingested == ["a.mkv"]
+def test_frames_whose_bytes_changed_are_decoded_again_and_whole_ones_are_not(store, tmp_path):
+    whole = _frames_file(store).read_bytes()
+    _frames_file(store).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert _again(store, tmp_path).ingested == ["a.mkv"]
+    assert _frames_file(store).read_bytes() == whole
+    assert _again(store, tmp_path).skipped == ["a.mkv"]
+
+
+NEEDED = ["format", "video", "frames", "height", "width", "duration_s", "frame_rate_hz", "spacing_mm", "phantom"]
+CHECKSUMS_AND_NOTES = ["sha256", "source_sha256", "image_sha256", "notes", "source"]
+
+
+def test_a_meta_file_that_is_damaged_or_lacks_anything_is_decoded_again(store):
+    """Asked of the entry itself: a decoding for each damage would take long."""
+    path = _frames_file(store).parent / "meta.json"
+    whole = json.loads(path.read_text())
+    item = IngestItem("a.mkv", store.root.parent / "a.mkv")
+    assert stored_meta(store.root, item) == whole
+    lacking = [{key: value for key, value in whole.items() if key != lost} for lost in NEEDED + CHECKSUMS_AND_NOTES]
+    wrong = [{"frames": "many"}, {"frames": 11}, {"video": None}, {"video": "b"}, {"notes": 3}, {"spacing_mm": "ab"}]
+    texts = ["{", "[]", "null", "3", '"text"', "[" * 100_000, *map(json.dumps, lacking)]
+    for text in [*texts, *(json.dumps(whole | change) for change in wrong)]:
+        path.write_text(text)
+        assert stored_meta(store.root, item) is None, text[:80]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_ingestion_mends_a_damaged_meta_file(store, tmp_path, text):
+    key = store.entry("a.mkv").key
+    (store.root / key / "meta.json").write_text(text)
+    assert _again(store, tmp_path).ingested == ["a.mkv"]
+    assert CineStore(store.root).entry("a.mkv").key == key
+
+
+def test_a_damaged_entry_that_the_table_does_not_name_is_listed_as_excluded(store, tmp_path):
+    path = _frames_file(store).parent / "meta.json"
+    meta = json.loads(path.read_text())
+    del meta["notes"]
+    path.write_text(json.dumps(meta))
+    report = ingest([IngestItem("b.mkv", tmp_path / "a.mkv")], store.root, workers=1)
+    assert CineStore(store.root).videos() == report.ingested == ["b.mkv"]
+    assert "a.mkv,its entry in the store is damaged" in (store.root / "excluded.csv").read_text()
+    assert _again(store, tmp_path).ingested == ["a.mkv"]
+    assert CineStore(store.root).videos() == ["a.mkv", "b.mkv"]
+
+
+def test_an_entry_that_cannot_be_read_back_is_excluded_with_the_reason(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingestion, "stored_row", lambda folder: None)
+    report = _again(store, tmp_path)
+    assert (report.ingested, report.skipped) == ([], [])
+    assert [exclusion.video for exclusion in report.excluded] == ["a.mkv"]
+    assert "a.mkv,its entry in the store is damaged" in (store.root / "excluded.csv").read_text()
+
+
+def _again(store, tmp_path):
+    return ingest([IngestItem("a.mkv", tmp_path / "a.mkv")], store.root, workers=1)

@@ -251,6 +251,12 @@ def test_a_video_named_twice_is_refused(tmp_path, folder):
         ingest([item, item], tmp_path / "store")
 
 
+def test_a_negative_number_of_workers_is_refused(tmp_path, folder):
+    with pytest.raises(MediaError, match="workers is -1; give how many"):
+        ingest(_items(folder), tmp_path / "store", workers=-1)
+    assert not (tmp_path / "store").exists()
+
+
 def test_no_patient_data_reach_the_store(tmp_path, folder):
     store = tmp_path / "store"
     ingest(_items(folder), store, workers=1)

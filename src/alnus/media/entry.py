@@ -29,7 +29,7 @@ from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Opened, settled_times
 from alnus.media.opening import foreign_faults, open_frames, read_cine
 from alnus.media.refusal import Refused, quiet
-from alnus.media.store import FRAMES, IMAGE, META, NOTE_SEPARATOR, StoreEntry
+from alnus.media.store import FRAMES, IMAGE, META, NOTE_SEPARATOR, StoreEntry, cells_of, mapped, parsed_row
 from alnus.provenance import file_sha256, write_json
 
 FORMAT = 2  # 2 has the checksums of the sources
@@ -95,15 +95,45 @@ def source_sha256(path: Path) -> str:
 
 
 def stored_meta(store: Path, item: IngestItem) -> dict[str, Any] | None:
-    """Return the meta data of an item's entry where it is complete and its sources are unchanged, else None."""
+    """Return the meta data of an item's entry where it is whole and its sources are unchanged, else None.
+
+    The frames are read and held against their checksum. Raises Refused where a source is gone.
+    """
     folder = store / entry_key(item)
-    try:
-        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-        frames_bytes = (folder / FRAMES).stat().st_size
-    except (OSError, ValueError):
+    meta, row = read_meta(folder), stored_row(folder)
+    if meta is None or row is None or row.video != item.video or row.has_image != (item.image is not None):
         return None
-    current = meta.get("format") == FORMAT and meta.get("source") == source_state(item)
-    return meta if current and frames_bytes == meta.get("frames_bytes") else None
+    if meta.get("format") != FORMAT or meta.get("source") != source_state(item):
+        return None
+    return meta if _frames_are_whole(folder / FRAMES, row) else None
+
+
+def read_meta(folder: Path) -> dict[str, Any] | None:
+    """Return what an entry's meta file holds, None where it is missing, damaged or no mapping."""
+    try:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return meta if isinstance(meta, dict) else None
+
+
+def stored_row(folder: Path) -> StoreEntry | None:
+    """Return the index row of an entry, None where its meta data lack a part of it or hold what the index cannot."""
+    meta = read_meta(folder)
+    if meta is None:
+        return None
+    try:
+        row = index_row(folder.name, meta, has_image=(folder / IMAGE).exists())
+        return row if parsed_row(cells_of(row)) == row else None
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def _frames_are_whole(path: Path, row: StoreEntry) -> bool:
+    try:
+        return file_sha256(path) == row.sha256 and mapped(path).shape == (row.frames, row.height, row.width)
+    except (OSError, MediaError):
+        return False
 
 
 def check_keyframe(item: IngestItem, frames: int) -> None:
@@ -263,7 +293,7 @@ def _put_in_place(partial: Path, final: Path) -> None:
 
 
 def index_row(key: str, meta: dict[str, Any], *, has_image: bool) -> StoreEntry:
-    """Return an entry's row of the index. Raises KeyError or TypeError for foreign meta data."""
+    """Return an entry's row of the index. Raises KeyError, TypeError or ValueError for foreign meta data."""
     row_mm, column_mm = meta["spacing_mm"] or (None, None)
     return StoreEntry(
         video=meta["video"],

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from alnus.errors import MediaError
 from alnus.media.entry import (
@@ -18,20 +16,22 @@ from alnus.media.entry import (
     StoreWriteError,
     check_keyframe,
     entry_key,
-    index_row,
+    read_meta,
     source_state,
     stored_meta,
+    stored_row,
 )
 from alnus.media.limits import DEFAULT_LIMITS, DecodeLimits
 from alnus.media.pool import answered, cores
 from alnus.media.refusal import Refused, shown
-from alnus.media.store import EXCLUDED, IMAGE, META, StoreEntry, write_index, write_table
+from alnus.media.store import EXCLUDED, META, StoreEntry, write_index, write_table
 from alnus.media.worker import task_of
 
 __all__ = ["Exclusion", "IngestItem", "IngestReport", "StoreWriteError", "ingest"]
 
 LOCK = ".lock"
 FILE_TIMEOUT_S = 900.0  # far above any real cine; ends a decoder that hangs
+UNREADABLE = "its entry in the store is damaged or of an older version; ingest its table again"
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,12 @@ def ingest(
 
     An item whose entry is complete and whose sources have not changed is skipped, so a run that was killed goes on
     where it stopped and ends in the same bytes. A second ingestion into the same store waits for the first.
+    What is skipped is read and held against its checksum: a damaged entry is decoded again.
     workers: processes, 0 = one a core. progress: called with (items done, items in all).
-    Raises MediaError where the store cannot be written, or where two items name the same video.
+    Raises MediaError where the store cannot be written, two items name the same video, or `workers` is negative.
     """
+    if workers < 0:
+        raise MediaError(f"workers is {workers}; give how many decoding processes to run, or 0 for one a core")
     _check_unique(items)
     tell = progress or (lambda done, total: None)
     with _store_errors(store), _locked(store):
@@ -138,35 +141,33 @@ def _already_there(items: Sequence[IngestItem], store: Path) -> tuple[dict[int, 
 def _concluded(
     items: Sequence[IngestItem], store: Path, verdicts: dict[int, str | None], skipped: list[int]
 ) -> IngestReport:
-    kept = sorted([*skipped, *(index for index, reason in verdicts.items() if reason is None)])
-    excluded = [Exclusion(items[index].video, reason) for index, reason in sorted(verdicts.items()) if reason]
+    kept = [*skipped, *(index for index, reason in verdicts.items() if reason is None)]
+    rows = {index: row for index in sorted(kept) if (row := stored_row(store / entry_key(items[index])))}
+    reasons = {index: reason for index, reason in verdicts.items() if reason}
+    reasons |= dict.fromkeys(set(kept) - rows.keys(), UNREADABLE)
+    excluded = [Exclusion(items[index].video, reason) for index, reason in sorted(reasons.items())]
     named = {item.video for item in items}
-    others = _other_entries(store, {entry_key(items[index]) for index in kept}, named)
-    rows = [_row(store / entry_key(items[index])) for index in kept]
-    write_index(store, [*(row for row in rows if row is not None), *others])
-    write_table(store / EXCLUDED, ("video", "reason"), (asdict(exclusion) for exclusion in excluded))
-    ingested = [items[index].video for index in kept if index in verdicts]
-    return IngestReport(ingested, excluded, [items[index].video for index in skipped])
+    others, damaged = _other_entries(store, {entry_key(items[index]) for index in kept}, named)
+    write_index(store, [*rows.values(), *others])
+    write_table(store / EXCLUDED, ("video", "reason"), map(asdict, [*excluded, *damaged]))
+    ingested = [items[index].video for index in rows if index in verdicts]
+    return IngestReport(ingested, excluded, [items[index].video for index in skipped if index in rows])
 
 
-def _other_entries(store: Path, kept: set[str], named: set[str]) -> list[StoreEntry]:
-    """Return the entries of videos that this run did not name; remove those of a named video that no longer hold."""
-    others = []
+def _other_entries(store: Path, kept: set[str], named: set[str]) -> tuple[list[StoreEntry], list[Exclusion]]:
+    """Return the entries of videos that this run did not name, and those among them that cannot be used.
+
+    Entries of a named video that no longer hold are removed.
+    """
+    others, damaged = [], []
     for folder in sorted(path.parent for path in store.glob(f"*/{META}")):
         if folder.name in kept:
             continue
-        row = _row(folder)
-        if row is not None and row.video in named:
+        row, video = stored_row(folder), (read_meta(folder) or {}).get("video")
+        if isinstance(video, str) and video in named:
             shutil.rmtree(folder)
         elif row is not None:
             others.append(row)
-    return sorted(others, key=lambda entry: entry.video)
-
-
-def _row(folder: Path) -> StoreEntry | None:
-    """Return the index row of an entry, None where its meta data are damaged."""
-    try:
-        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-        return index_row(folder.name, meta, has_image=(folder / IMAGE).exists())
-    except (ValueError, KeyError, TypeError):
-        return None
+        else:
+            damaged.append(Exclusion(video if isinstance(video, str) else folder.name, UNREADABLE))
+    return sorted(others, key=lambda entry: entry.video), damaged

@@ -63,7 +63,7 @@ class CineStore:
         path = self.root / INDEX
         try:
             text = path.read_text(encoding="utf-8")
-            return {entry.video: entry for entry in map(_parsed, csv.DictReader(StringIO(text, newline="")))}
+            return {entry.video: entry for entry in map(parsed_row, csv.DictReader(StringIO(text, newline="")))}
         except FileNotFoundError:
             raise MediaError(f"{shown(self.root)}: is no cine store, {INDEX} is missing; run `alnus ingest`") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -90,15 +90,15 @@ class CineStore:
         """
         entry = self.entry(video)
         path = self.root / entry.key / FRAMES
-        mapped = _mapped(path)
-        if mapped.shape != (entry.frames, entry.height, entry.width) or mapped.dtype != np.uint8:
+        frames = mapped(path)
+        if frames.shape != (entry.frames, entry.height, entry.width) or frames.dtype != np.uint8:
             raise MediaError(f"{shown(path)}: is not what the index states; run `alnus ingest` again")
-        return mapped
+        return frames
 
     def image(self, video: str) -> NDArray[np.uint8] | None:
         """Return the luma (H, W) of the still that the sonographer chose, None where the table names none."""
         entry = self.entry(video)
-        return np.array(_mapped(self.root / entry.key / IMAGE)) if entry.has_image else None
+        return np.array(mapped(self.root / entry.key / IMAGE)) if entry.has_image else None
 
     def verify(self) -> list[str]:
         """Read every cine and return the videos whose frames differ from their checksum; [] where all is well."""
@@ -111,13 +111,14 @@ class CineStore:
             return False
 
 
-def _mapped(path: Path) -> NDArray[np.uint8]:
+def mapped(path: Path) -> NDArray[np.uint8]:
+    """Return an array of the store, mapped read-only. Raises MediaError where the file is missing or damaged."""
     try:
-        mapped: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         reason = type(error).__name__
         raise MediaError(f"{shown(path)}: is missing or damaged ({reason}); run `alnus ingest` again") from None
-    return mapped
+    return array
 
 
 def write_index(root: Path, entries: Iterable[StoreEntry]) -> None:
@@ -134,7 +135,12 @@ def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[dict[str, A
     write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def _parsed(row: dict[str, str]) -> StoreEntry:
+def cells_of(entry: StoreEntry) -> dict[str, str]:
+    """Return an entry as the texts that its row of the index holds."""
+    return {name: "" if value is None else str(value) for name, value in asdict(entry).items()}
+
+
+def parsed_row(row: dict[str, str]) -> StoreEntry:
     """Return an index row as typed values. Raises ValueError, KeyError or TypeError for a damaged row."""
     return StoreEntry(
         video=row["video"],
