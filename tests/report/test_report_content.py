@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from alnus.errors import UsageError
 from alnus.evaluation import evaluate
+from alnus.models import build as build_network
 from alnus.report import write_report
 from alnus.report.content import build
 from alnus.report.document import Bullets, Cell, Document, Figures, Gallery, Matrices, Table, Text
@@ -243,6 +245,18 @@ def test_the_limits_say_how_coarse_the_heat_maps_are_and_what_validation_numbers
 )
 def test_a_last_stage_has_as_many_cells_as_its_strides_leave(card: dict[str, Any], cells: int | None) -> None:
     assert last_stage_cells(card) == cells
+
+
+@pytest.mark.parametrize("name", ["tin", "image", "r2plus1d", "resnet3d"])
+@pytest.mark.parametrize("side", [64, 65])
+def test_the_cells_are_those_of_the_network_itself(name: str, side: int) -> None:
+    frames = 1 if name == "image" else 4
+    network = build_network(name, width=16, num_segments=frames, in_channels=1).eval()
+    seen: list[torch.Size] = []
+    network.layer4.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    with torch.no_grad():
+        network(torch.zeros(1, 1, frames, side, side))
+    assert last_stage_cells({"name": name, "network": {"clip": {"side_px": side}}}) == seen[0][-1] == seen[0][-2]
 
 
 def test_a_score_is_called_a_probability_nowhere(document: Document) -> None:
