@@ -159,7 +159,7 @@ def test_without_frame_times_a_rate_is_assumed_and_noted(dicom):
         ({"NumberOfFrames": 0}, "NumberOfFrames is 0"),
         ({"NumberOfFrames": 30_000}, "30000 frames or more; at most 20000"),
         ({"Rows": 65000, "Columns": 65000}, "65000x65000 pixels; at most 8192"),
-        ({"PixelData": None}, "no pixel data"),
+        ({"PixelData": None}, "its pixel data were taken out"),
         ({"PixelRepresentation": 1}, "signed"),
         ({"PhotometricInterpretation": "CMYK"}, "photometric interpretation is not supported"),
         ({"Rows": None}, "holds no image"),
@@ -220,10 +220,25 @@ def test_a_deflate_bomb_is_refused_before_it_is_held(tmp_path, make, scene):
         open_cine(path, limits=DecodeLimits(max_inflated_bytes=1 << 24))
 
 
-def test_a_cut_dicom_file_is_refused(dicom):
+@pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda syntax: uid.UID(syntax).keyword)
+def test_a_dicom_file_that_is_cut_anywhere_says_so(tmp_path, scene, make, syntax):
+    dataset = _coded(make, scene, syntax)
+    dataset.SequenceOfUltrasoundRegions = [make.region(10, 8, 79, 59)]
+    whole = make.saved(tmp_path / "whole.dcm", dataset).read_bytes()
+    start = 144 + int.from_bytes(whole[140:144], "little")  # the data set, after the file meta information
+    open_cine(tmp_path / "whole.dcm")
+    path = tmp_path / "a.dcm"
+    for length in [*range(start, start + 600, 5), *range(start + 600, len(whole) - 100, len(whole) // 20)]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(MediaError, match=r"a\.dcm: the file is cut") as caught:
+            open_cine(path)
+        assert "eaked" not in str(caught.value)
+
+
+def test_a_cut_uncompressed_cine_says_how_many_frames_are_left(dicom):
     path = dicom()
     path.write_bytes(path.read_bytes()[:-20_000])
-    with pytest.raises(MediaError, match=r"cine\.dcm: (its NumberOfFrames is 12, but|it holds no pixel data)"):
+    with pytest.raises(MediaError, match=r"cine\.dcm: the file is cut: only 8 of 12 frames are there; copy it again"):
         open_cine(path)
 
 

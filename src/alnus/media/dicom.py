@@ -6,6 +6,7 @@ No text of the header goes into a message or a note: it may name the patient.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -25,7 +28,7 @@ from pydicom.uid import (
 
 from alnus.media.colour import Pixels
 from alnus.media.dicom_geometry import tissue_region
-from alnus.media.dicom_pixels import DECODERS, VIDEO_SYNTAXES, decoded_frames, video_stream
+from alnus.media.dicom_pixels import DECODERS, VIDEO_SYNTAXES, decoded_frames, is_cut, video_stream
 from alnus.media.dicom_times import frame_times
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
@@ -34,6 +37,9 @@ from alnus.media.refusal import Refused
 PHANTOM_MANUFACTURER = "Alnus phantom"
 _ULTRASOUND = ("US", "IVUS")
 _META_END = 132  # preamble and "DICM", PS3.10 7.1
+_COLUMNS, _PIXEL_DATA = 0x00280011, 0x7FE00010
+_CUT = "the file is cut: it ends inside its {}; copy it again from its source"
+_CUT_BEFORE_PIXELS = "the file is cut, or its pixel data were taken out; copy it again from its source"
 
 
 def open_dicom(path: Path, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
@@ -41,7 +47,7 @@ def open_dicom(path: Path, *, limits: DecodeLimits, colours: Colours, threads: i
     dataset, syntax = _read(path, limits)
     count, width, height = _checked_size(dataset, limits)
     if "PixelData" not in dataset:
-        raise Refused("it holds no pixel data, or they are cut")
+        raise Refused(_CUT_BEFORE_PIXELS)
     notes: list[str] = []
     region, spacing_mm = tissue_region(dataset, width, height, notes)
     times_s = frame_times(dataset, count)
@@ -85,7 +91,11 @@ def _read(path: Path, limits: DecodeLimits) -> tuple[Dataset, str]:
     syntax = _stated_syntax(path)
     if syntax == DeflatedExplicitVRLittleEndian:
         return _inflated(path, limits), syntax
-    header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    except struct.error:  # an element's own length is not there
+        raise Refused(_CUT.format("header")) from None
+    _check_whole(header)
     if syntax is None:
         implicit, little = header.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -93,11 +103,30 @@ def _read(path: Path, limits: DecodeLimits) -> tuple[Dataset, str]:
     if syntax not in DECODERS and syntax not in VIDEO_SYNTAXES:
         raise Refused("its transfer syntax is not supported")
     _checked_size(header, limits)
-    dataset: Any = pydicom.dcmread(path, force=True)
+    dataset = _with_pixels(path)
     if getattr(dataset, "file_meta", None) is None:
         dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     return dataset, syntax
+
+
+def _with_pixels(path: Path) -> Any:
+    """Return the data set whose header is accepted; pydicom loses all of it where encapsulated pixels have no end."""
+    try:
+        dataset = pydicom.dcmread(path, force=True)
+    except struct.error:
+        raise Refused(_CUT_BEFORE_PIXELS) from None
+    if "Rows" not in dataset:
+        raise Refused(_CUT.format("pixel data"))
+    return dataset
+
+
+def _check_whole(header: Dataset) -> None:
+    """Refuse a file that ends inside an element before the pixel data: pydicom keeps what is there of it."""
+    for tag in header.keys():  # noqa: SIM118  iterating the data set itself would decode each element
+        element = header.get_item(tag)
+        if tag < _PIXEL_DATA and is_cut(element):
+            raise Refused(_CUT.format("header"))
 
 
 def _stated_syntax(path: Path) -> str | None:
@@ -119,9 +148,12 @@ def _inflated(path: Path, limits: DecodeLimits) -> Dataset:
         if total > limits.max_inflated_bytes:
             raise Refused(f"it inflates to more than {limits.max_inflated_bytes} bytes")
     data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:])
-    dataset = read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    try:
+        dataset = read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
+    except struct.error:
+        raise Refused(_CUT.format("header")) from None
+    _check_whole(dataset)
+    dataset.file_meta = read_file_meta_info(path)
     return dataset
 
 
@@ -135,6 +167,8 @@ def _meta_length(content: bytes) -> int:
 def _checked_size(dataset: Dataset, limits: DecodeLimits) -> tuple[int, int, int]:
     """Return (frames, columns, rows) as stated. Raises Refused where they are absent, absurd or too large."""
     if "Columns" not in dataset or "Rows" not in dataset:
+        if _ends_early(dataset):
+            raise Refused(_CUT.format("header"))
         raise Refused("it holds no image: a report, a directory or another object without pixels")
     width, height = whole_number(dataset, "Columns"), whole_number(dataset, "Rows")
     count = whole_number(dataset, "NumberOfFrames", default=1)
@@ -143,6 +177,14 @@ def _checked_size(dataset: Dataset, limits: DecodeLimits) -> tuple[int, int, int
         raise Refused(f"its NumberOfFrames is {count}")
     limits.check_count(count, width, height)
     return count, width, height
+
+
+def _ends_early(dataset: Dataset) -> bool:
+    """Tell whether a file that states a class of images for itself (PS3.4 B.5) ends before its Columns."""
+    meta = getattr(dataset, "file_meta", None) or Dataset()
+    stated = text_of(meta, "MediaStorageSOPClassUID") or text_of(dataset, "SOPClassUID")
+    is_of_images = str(UID(stated, validation_mode=IGNORE).name).endswith("Image Storage")
+    return is_of_images and max(dataset.keys(), default=0) < _COLUMNS
 
 
 def _timed(frames: Iterator[Pixels], times_s: list[float]) -> Iterator[tuple[float, Pixels]]:

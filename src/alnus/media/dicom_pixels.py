@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from pydicom import uid
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
 from pydicom.pixels.decoders.base import get_decoder
@@ -64,6 +65,8 @@ VIDEO_SYNTAXES: dict[str, str] = {
     uid.HEVCM10P51: "hevc",
 }
 
+_UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a delimiter (PS3.5 7.1.1)
+
 _SPACES: dict[str, Space] = {
     "MONOCHROME1": "grey",
     "MONOCHROME2": "grey",
@@ -112,11 +115,23 @@ def _check_length(dataset: Dataset, count: int) -> None:
     frame_bytes = pixels * samples * bits // 8
     if str(dataset.PhotometricInterpretation) == "YBR_FULL_422":
         frame_bytes = pixels * 2  # two luma samples share each chroma pair
-    actual = len(dataset.PixelData)
+    ends_early = is_cut(dataset.get_item("PixelData"))
+    actual = len(dataset.PixelData or b"")
+    if ends_early and actual < frame_bytes * count:
+        raise Refused(
+            f"the file is cut: only {actual // frame_bytes} of {count} frames are there; copy it again from its source"
+        )
     if actual < frame_bytes * count or (frame_bytes and actual >= frame_bytes * (count + 1)):
         raise Refused(
             f"its NumberOfFrames is {count}, but its pixel data hold {actual / max(frame_bytes, 1):.4g} frames"
         )
+
+
+def is_cut(element: Any) -> bool:
+    """Tell whether an element that is not decoded yet is shorter than the length that it states."""
+    if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
+        return False
+    return len(element.value or b"") < element.length
 
 
 def _check_streams(dataset: Dataset, count: int) -> None:
