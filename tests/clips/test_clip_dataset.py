@@ -84,6 +84,16 @@ def test_evaluation_clips_are_those_of_the_whole_cine():
     assert torch.equal(whole, torch.stack([clips[place][0] for place in (6, 7, 8)]))
 
 
+def test_a_long_cine_has_more_evaluation_clips_than_a_short_one():
+    clip = ClipConfig(frames=4, sampling="dense", resize_px=24, side_px=20, channels=1)
+    store = NoiseStore()
+    store.cines["v1"] = store.cines["v1"][:5]
+    clips = EvaluationClips(SAMPLES[:3], store, clip, clips_per_video=2)
+    assert clips.counts.tolist() == [5, 2, 5]
+    together = torch.stack([clips[place][0] for place in range(len(clips))])
+    assert torch.equal(together, torch.cat([cine_clips(store.frames(f"v{i}"), clip, 2)[0] for i in range(3)]))
+
+
 def test_a_keyframe_beyond_the_cine_is_refused_by_patient_and_video():
     samples = [Sample("p7", "v1", 1, keyframe=20)]
     clips = EvaluationClips(samples, NoiseStore(), KEYFRAME, clips_per_video=1)

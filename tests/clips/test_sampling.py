@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from alnus.clips import evaluation_indices, keyframe_index, training_indices
-from alnus.config import ClipConfig
+from alnus.clips.sampling import MOST_CLIPS
+from alnus.config import ClipConfig, resolve
 from alnus.errors import CohortError
 
 SEGMENTS = ClipConfig(frames=8, sampling="segments")
@@ -47,7 +48,30 @@ def test_dense_evaluation_clips_reach_from_the_first_frame_to_the_last():
     clips = evaluation_indices(100, DENSE, 3)
     assert [clip[0] for clip in clips] == [0, 32, 64]
     assert clips[-1][-1] == 99
-    assert evaluation_indices(100, DENSE, 1)[0][0] == 32
+    assert evaluation_indices(40, DENSE, 1)[0][0] == 2
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("n_frames", [47, 48, 49, 97, 200, 255, 256])
+def test_dense_evaluation_clips_leave_no_gap_beyond_the_stride(n_frames, stride):
+    seen = np.unique(evaluation_indices(n_frames, ClipConfig(frames=16, sampling="dense", stride=stride), 1))
+    assert max(np.diff(seen)) <= stride
+    assert seen[0] + n_frames - 1 - seen[-1] < max(stride, 2)
+
+
+@pytest.mark.parametrize(("name", "clips", "gap"), [("r2plus1d", 9, 2), ("resnet3d", 16, 3)])
+def test_the_paper_preset_sees_all_of_a_long_cine_up_to_the_most_clips(name, clips, gap):
+    network = resolve({"cohort": "c.csv", "out": "o", "preset": "paper"}, origin="test").networks[name]
+    chosen = evaluation_indices(274, network.clip, network.inference.clips_per_video)
+    assert len(chosen) == clips
+    seen = np.unique(chosen)
+    assert (seen[0], seen[-1], max(np.diff(seen))) == (0, 273, gap)
+
+
+def test_more_clips_than_the_most_are_taken_where_they_are_asked_for():
+    assert len(evaluation_indices(2000, DENSE, 1)) == MOST_CLIPS
+    assert len(evaluation_indices(2000, DENSE, 20)) == 20
+    assert len(evaluation_indices(2000, SEGMENTS, 3)) == 3
 
 
 def test_a_dense_clip_longer_than_its_cine_first_shortens_its_stride_then_repeats_the_last_frame():

@@ -5,7 +5,7 @@ from torch import nn
 
 from alnus.clips import Sample
 from alnus.config import TrainingConfig
-from alnus.training.classifier import class_weights, weighted_loss
+from alnus.training.classifier import class_weights, video_means, weighted_loss
 from alnus.training.optimisation import optimizer_for, rate_schedule, total_steps
 from alnus.training.selection import best_epoch, epochs_without_rise, patient_auc
 
@@ -69,3 +69,8 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_halves():
     weights = torch.tensor([0.6, 2.0])
     halves = [weighted_loss(logits[part], labels[part], weights) for part in (slice(0, 3), slice(3, 6))]
     assert torch.allclose(weighted_loss(logits[:6], labels[:6], weights), (halves[0] + halves[1]) / 2)
+
+
+def test_each_validation_video_counts_once_however_many_clips_it_has():
+    means = video_means(torch.tensor([0.0, 1.0, 1.0, 0.5]), np.array([3, 1]))
+    assert means == pytest.approx([2 / 3, 0.5])

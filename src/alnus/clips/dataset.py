@@ -15,7 +15,7 @@ from alnus.clips.augmentation import augment, draw_augmentation
 from alnus.clips.frame_cache import ResizedFrames
 from alnus.clips.geometry import central_crop, clip_tensor, normalised
 from alnus.clips.sample import CineSource, FrameIndices, GreyFrames, Sample
-from alnus.clips.sampling import evaluation_indices, training_indices
+from alnus.clips.sampling import clip_count, evaluation_indices, training_indices
 from alnus.config import AugmentationConfig, ClipConfig
 from alnus.errors import CohortError
 
@@ -68,24 +68,27 @@ class ClipDataset(Dataset[tuple[Tensor, int, int]]):
 
 
 class EvaluationClips(Dataset[tuple[Tensor, int]]):
-    """The clips that stand for whole cines, `clips_per_sample` for each sample in turn.
+    """The clips that stand for whole cines, `counts[i]` of sample i (a long cine has more), sample by sample.
 
-    An item is (clip, place), where place // clips_per_sample is the index of the sample.
+    An item is (clip, place), place counting through the clips of all samples.
     """
 
     def __init__(self, samples: Sequence[Sample], store: CineSource, clip: ClipConfig, *, clips_per_video: int) -> None:
         self._samples = samples
         self._clip = clip
+        self._clips_per_video = clips_per_video
         self._frames = ResizedFrames(store, clip.resize_px)
-        self.clips_per_sample = 1 if clip.sampling == "keyframe" else clips_per_video
+        lengths = [self._frames.length(sample.video) for sample in samples]
+        self.counts = np.array([clip_count(length, clip, clips_per_video) for length in lengths], np.int64)
+        self._ends = self.counts.cumsum()
 
     def __len__(self) -> int:
-        return len(self._samples) * self.clips_per_sample
+        return int(self.counts.sum())
 
     def __getitem__(self, place: int) -> tuple[Tensor, int]:
-        index, number = divmod(place, self.clips_per_sample)
-        sample = self._samples[index]
-        square = self._chosen(sample, number)
+        index = int(np.searchsorted(self._ends, place, side="right"))
+        number = place - int(self._ends[index] - self.counts[index])
+        square = self._chosen(self._samples[index], number)
         grey = central_crop(square, self._clip.side_px).float() / 255
         return normalised(grey, self._clip.channels), place
 
@@ -95,7 +98,7 @@ class EvaluationClips(Dataset[tuple[Tensor, int]]):
             return still
         length = self._frames.length(sample.video)
         with _named(sample):
-            clips = evaluation_indices(length, self._clip, self.clips_per_sample, keyframe=sample.keyframe)
+            clips = evaluation_indices(length, self._clip, self._clips_per_video, keyframe=sample.keyframe)
         return self._frames.frames(sample.video, clips[number])
 
 

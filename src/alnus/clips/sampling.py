@@ -13,6 +13,8 @@ from alnus.clips.sample import FrameIndices
 from alnus.config import ClipConfig
 from alnus.errors import CohortError
 
+MOST_CLIPS = 16  # that a dense network sees of a cine where `clips_per_video` is less: bounds the cost of a long one
+
 
 def training_indices(
     n_frames: int, clip: ClipConfig, generator: np.random.Generator, *, keyframe: int | None = None
@@ -38,17 +40,33 @@ def evaluation_indices(
 
     segments: clip j of k takes the frame at (j + 1/2) / k of every part, so one clip takes the centres.
     dense: k starts, evenly spread from the first possible to the last; one clip lies in the middle.
-    keyframe: one clip, whatever `clips_per_video` is.
+    How many clips k are is `clip_count`'s answer.
     """
     if clip.sampling == "keyframe":
         return [np.array([keyframe_index(n_frames, keyframe)])]
-    places = (np.arange(clips_per_video) + 0.5) / clips_per_video
+    count = clip_count(n_frames, clip, clips_per_video)
+    places = (np.arange(count) + 0.5) / count
     if clip.sampling == "segments":
         return [_in_segments(n_frames, clip.frames, np.full(clip.frames, place)) for place in places]
     stride = _stride_that_fits(n_frames, clip)
     last = _last_start(n_frames, clip.frames, stride)
-    starts = np.linspace(0, last, clips_per_video) if clips_per_video > 1 else np.array([last / 2])
+    starts = np.linspace(0, last, count) if count > 1 else np.array([last / 2])
     return [_dense(n_frames, clip.frames, int(start + 0.5), stride) for start in starts]
+
+
+def clip_count(n_frames: int, clip: ClipConfig, clips_per_video: int) -> int:
+    """Return how many clips stand for a cine: `clips_per_video`, and of a long one, dense, as many as cover it.
+
+    Covered: from one frame seen to the next it is nowhere further than `clip.stride`. A cine that needs more than
+    MOST_CLIPS is seen in MOST_CLIPS, with equal gaps between them. keyframe: always one clip.
+    """
+    if clip.sampling == "keyframe":
+        return 1
+    span = clip.frames * clip.stride
+    if clip.sampling == "segments" or n_frames <= span:
+        return clips_per_video
+    covering = 1 - (-_last_start(n_frames, clip.frames, clip.stride) // span)
+    return max(clips_per_video, min(covering, MOST_CLIPS))
 
 
 def keyframe_index(n_frames: int, keyframe: int | None) -> int:

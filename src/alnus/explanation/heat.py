@@ -18,6 +18,7 @@ from alnus.explanation.attribution import explain_clip, frame_evidence, shares
 from alnus.models import ModelCard, Network
 
 STILL_FRAMES = 16  # of a cine, shown to an image network for its video
+AT_ONCE = 16  # maps laid on the stored frame
 
 
 @dataclass(frozen=True)
@@ -142,5 +143,8 @@ def _with_others(length: int, keyframe: FrameIndices | None) -> FrameIndices:
 
 def _on_frame(cams: Tensor, size: tuple[int, ...], card: ModelCard) -> NDArray[np.float32]:
     height, width = size
-    mapped: NDArray[np.float32] = ClipGeometry(height, width, card.network.clip).to_frame(cams).numpy()
+    geometry = ClipGeometry(height, width, card.network.clip)
+    mapped = np.empty((len(cams), height, width), np.float32)
+    for first in range(0, len(cams), AT_ONCE):  # a long cine's padded squares are never held all at once
+        mapped[first : first + AT_ONCE] = geometry.to_frame(cams[first : first + AT_ONCE]).numpy()
     return mapped

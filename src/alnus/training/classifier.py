@@ -36,8 +36,12 @@ def weighted_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     Not divided by the batch's own sum of weights: so the mean over two half batches is that of the whole, and
     several processes follow the gradient that one would.
     """
-    losses = functional.cross_entropy(logits.float(), labels, reduction="none")
-    return (losses * weights[labels]).mean()
+    return clip_losses(logits, labels, weights).mean()
+
+
+def clip_losses(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Return (clips,) weighted cross entropies."""
+    return functional.cross_entropy(logits.float(), labels, reduction="none") * weights[labels]
 
 
 class Classifier(LightningModule):
@@ -56,7 +60,7 @@ class Classifier(LightningModule):
         *,
         weights: Tensor,
         validation: Sequence[Sample],
-        clips_per_sample: int,
+        clip_counts: NDArray[np.int64],
         steps_per_epoch: int,
         seed: int,
     ) -> None:
@@ -66,7 +70,7 @@ class Classifier(LightningModule):
         self._name = name
         self._training = training
         self._validation = validation
-        self._clips_per_sample = clips_per_sample
+        self._clip_counts = clip_counts  # of each validation video
         self._steps_per_epoch = steps_per_epoch
         self._seed = seed
         self._losses: list[Tensor] = []
@@ -106,7 +110,7 @@ class Classifier(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
-        clips = len(self._validation) * self._clips_per_sample
+        clips = int(self._clip_counts.sum())
         self._seen = torch.zeros(clips, 3, dtype=torch.float64, device=self.device)  # two logits, how often seen
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -116,14 +120,17 @@ class Classifier(LightningModule):
         self._seen[places] = torch.cat([logits, torch.ones_like(logits[:, :1])], dim=1)
 
     def on_validation_epoch_end(self) -> None:
-        """Gather the logits of all processes and compute the loss over clips and the AUC over patients."""
+        """Gather the logits of all processes and compute the loss over videos and the AUC over patients."""
         seen = self.trainer.strategy.reduce(self._seen, reduce_op="sum")
         assert isinstance(seen, Tensor)
         logits = (seen[:, :2] / seen[:, 2:]).cpu()
         self._refuse_unless_finite(logits, "output on validation")
-        labels = torch.tensor([sample.label for sample in self._validation]).repeat_interleave(self._clips_per_sample)
-        self.validation_loss = float(weighted_loss(logits, labels, self.weights.cpu()))
-        self.validation_auc = patient_auc(video_probabilities(logits, self._clips_per_sample), self._validation)
+        labels = torch.tensor([sample.label for sample in self._validation])
+        repeated = labels.repeat_interleave(torch.from_numpy(self._clip_counts))
+        losses = clip_losses(logits, repeated, self.weights.cpu())
+        self.validation_loss = float(video_means(losses, self._clip_counts).mean())
+        probabilities = video_means(logits.softmax(1)[:, 1], self._clip_counts)
+        self.validation_auc = patient_auc(probabilities, self._validation)
 
     def on_train_epoch_end(self) -> None:
         """Average the epoch's losses over steps and processes; refuse to go on from NaN."""
@@ -144,7 +151,8 @@ class Classifier(LightningModule):
         )
 
 
-def video_probabilities(logits: Tensor, clips_per_sample: int) -> NDArray[np.float64]:
-    """Average each video's clips: logits (videos * clips, 2) -> probability of metastasis (videos,)."""
-    probabilities: NDArray[np.float64] = logits.softmax(1)[:, 1].reshape(-1, clips_per_sample).mean(1).numpy()
-    return probabilities
+def video_means(values: Tensor, clip_counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Average each video's clips: (clips,), video by video, -> (videos,)."""
+    starts = clip_counts.cumsum() - clip_counts
+    means: NDArray[np.float64] = np.add.reduceat(values.double().numpy(), starts) / clip_counts
+    return means

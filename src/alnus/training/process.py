@@ -74,7 +74,7 @@ def _classifier(job: Job, data: ClipData, *, steps_per_epoch: int) -> Classifier
         training,
         weights=class_weights(job.train) if training.class_weights else torch.ones(2),
         validation=job.validation,
-        clips_per_sample=data.validation.clips_per_sample,
+        clip_counts=data.validation.counts,
         steps_per_epoch=steps_per_epoch,
         seed=job.seed,
     )
