@@ -7,6 +7,7 @@ import pytest
 
 from alnus.errors import MediaError
 from alnus.media import open_cine
+from alnus.media.video import damage_note
 
 CONTAINERS = [  # file name, FFmpeg's muxer, codec, pixel format, mean absolute error that the codec may leave
     ("cine.mp4", "mp4", "libx264", "yuv420p", 3.0),
@@ -118,3 +119,15 @@ def test_every_real_clip_opens_grey(sample_data):
         assert len(cine.frames) > 90, path.name
         assert cine.frames.max() > 100, path.name
         assert cine.notes == (), path.name
+
+
+@pytest.mark.parametrize(
+    ("packets", "frames", "note"),
+    [
+        (0, 1, "1 frame is damaged"),
+        (2, 0, "2 packets cannot be decoded"),
+        (1, 3, "1 packet cannot be decoded and 3 frames are damaged"),
+    ],
+)
+def test_a_note_on_damage_names_only_what_there_is(packets, frames, note):
+    assert damage_note(packets, frames) == note

@@ -202,9 +202,16 @@ def _check_whole(tally: _Tally, declared: _Declared, notes: list[str]) -> None:
     if lost > 0 and declared.tolerated == _LOST_SHARE:
         notes.append(f"{lost} of the {declared.frames} declared frames are missing")
     if tally.damaged or tally.flagged:
-        notes.append(f"{tally.damaged} packets cannot be decoded and {tally.flagged} frames are damaged")
+        notes.append(damage_note(tally.damaged, tally.flagged))
     if declared.is_cut:
         notes.append("the file is shorter than its container states, yet every declared frame is there")
+
+
+def damage_note(packets: int, frames: int) -> str:
+    """Return how many packets cannot be decoded and how many frames are damaged; what is none is not named."""
+    lost = f"{packets} packet{'' if packets == 1 else 's'} cannot be decoded"
+    damaged = f"{frames} frame{' is' if frames == 1 else 's are'} damaged"
+    return " and ".join(part for part, number in ((lost, packets), (damaged, frames)) if number)
 
 
 def _pixels(frame: av.VideoFrame, colours: Colours) -> Pixels:
