@@ -103,6 +103,13 @@ def test_an_auc_without_variance_has_no_interval_and_an_equal_one_no_p_value():
     assert results["sets"]["all"]["comparisons"][0]["auc"]["p_value"] == 1  # the file keeps the numbers
 
 
+def test_a_test_that_does_not_exist_has_its_reason_below_the_table():
+    four = pd.DataFrame({"patient_id": list("abcd"), "label": [0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 0.9]})
+    both = pd.concat([four.assign(source="tin"), four.assign(source="image", score=0.5)])
+    for text in (format_results(evaluate(both)), format_comparisons(compare_sources(both, "tin", "image"))):
+        assert "\ntin \u2212 image: AUC: scores: the AUCs differ by 0.500 with a variance of zero" in text
+
+
 def test_a_source_without_an_answer_for_everyone_shows_for_how_many():
     rows = table()
     partial = rows[(rows["source"] == "tin") | rows["patient_id"].isin(IDS[10:50])]

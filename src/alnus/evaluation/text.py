@@ -54,8 +54,6 @@ def format_comparisons(comparison: Mapping[str, Any]) -> str:
         parts.append(_sources_table(row["sources"], row["patients"], comparison["confidence"], measures))
         parts.append(_comparisons_table([row]))
         parts += _notes(row["sources"], [row])
-        if "reason" in row:
-            parts.append(f"Comparison: {row['reason']}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -131,8 +129,12 @@ def _notes(sources: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]])
     lines = [f"{name}: {source['reason']}" for name, source in sources.items() if "reason" in source]
     flat = [name for name, source in sources.items() if source["auc"] and "note" in source["auc"]]
     lines += [f"{name}: AUC {sources[name]['auc']['note']}" for name in flat]
-    same = [row for row in comparisons if row["auc"] and not has_width(row["auc"])]
-    lines += [f"{row['a']} \u2212 {row['b']}: AUC: {NO_VARIANCE}" for row in same]
+    pairs: dict[str, list[str]] = {}
+    for row in comparisons:
+        same = [f"AUC: {NO_VARIANCE}"] if row["auc"] and not has_width(row["auc"]) else []
+        for reason in [*same, *([row["reason"]] if "reason" in row else [])]:
+            pairs.setdefault(reason, []).append(f"{row['a']} \u2212 {row['b']}")
+    lines += [f"{', '.join(names)}: {reason}" for reason, names in pairs.items()]
     return ["\n".join(lines)] if lines else []
 
 
