@@ -165,6 +165,19 @@ def test_a_difference_whose_corrected_p_is_above_5_percent_is_not_shown(
     assert "P = 0.020, P = 0.060 after Holm’s correction: a difference is not shown" in said
 
 
+def test_a_network_that_ties_with_the_chosen_one_is_not_called_higher(tmp_path: Path) -> None:
+    four = pd.DataFrame({"patient_id": list("abcd"), "label": [0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 0.9]})
+    both = pd.concat([four.assign(source="tin"), four.assign(source="image")]).assign(split="test_a")
+    (tmp_path / "results.json").write_text(json.dumps(evaluate(both)))
+    for name, validation_auc in (("tin", 0.9), ("image", 0.8)):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        card = {"name": name, "source": name, "validation_auc": validation_auc}
+        (tmp_path / "models" / name / "model.json").write_text(json.dumps(card))
+    said = words(build(read_run(tmp_path)))
+    assert "TIN, the network with the highest validation AUC, reached" in said
+    assert "picked for being the highest" not in said
+
+
 def test_a_wide_interval_is_called_underpowered_in_the_summary(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     small = {"train": (58, 110), "val": (15, 27), "test_a": (6, 9)}
     said = words(build(read_run(make_run(tmp_path, sizes=small, explain=False, seed=3))))

@@ -116,7 +116,9 @@ def _rival_sentences(models: Sources, chosen: str) -> list[str]:
     highest = _highest(models)
     if highest in (None, chosen) or not has_estimate(models[str(highest)].get("auc")):
         return []
-    best = models[str(highest)]
+    best, mine = models[str(highest)], models[chosen].get("auc")
+    if has_estimate(mine) and mine["estimate"] >= best["auc"]["estimate"]:
+        return []
     return [
         f"On this set {title_of(str(highest), models)} had the highest AUC, {number(best['auc']['estimate'])} "
         f"({interval(best['auc'])}); picked for being the highest, it is likely to be flattered."
