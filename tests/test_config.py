@@ -86,3 +86,23 @@ def test_a_missing_cohort_is_named_as_missing():
 def test_the_configuration_cannot_be_changed_once_made():
     with pytest.raises(ValueError, match="frozen"):
         resolve(BASE, origin="test").seed = 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": {"accelerator": "foo"}}, "accelerator.*received 'foo'"),
+        ({"training": {"strategy": "foo"}}, "strategy.*received 'foo'"),
+        ({"training": {"augmentation": {"scale": [1.1, 0.9]}}}, "the smaller first"),
+        ({"training": {"augmentation": {"scale": [0, 0]}}}, "0.1 to 10"),
+        ({"seed": 2**70}, "seed"),
+    ],
+)
+def test_what_training_could_not_use_is_refused_beforehand(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        resolve({**BASE, **changes}, origin="test")
+
+
+def test_a_path_with_a_null_byte_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be a path"):
+        read_config(written(tmp_path, 'cohort: "a\\0b"\nout: run\n'))

@@ -36,7 +36,7 @@ Seed = Annotated[int | None, typer.Option(help="Seed of splits, weights and trai
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Change a setting, e.g. --set training.epochs=5 (repeatable).")
 ]
-Workers = Annotated[int, typer.Option(help="Processes; 0: one a core.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one a core.")]
 
 
 def main() -> None:
@@ -46,6 +46,9 @@ def main() -> None:
     except AlnusError as error:
         print(f"alnus: error: {error}", file=sys.stderr)  # noqa: T201  (no logger holds the user's errors)
         sys.exit(error.exit_status)
+    except OSError as error:  # what cannot be written; what cannot be read is an AlnusError where it is read
+        print(f"alnus: error: {error.filename2 or error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        sys.exit(UsageError.exit_status)
 
 
 def _version(wanted: bool) -> None:
@@ -122,12 +125,12 @@ def demo(
     Example: alnus demo --out runs/demo
     """
     from alnus.console import Terminal
-    from alnus.study.demo import margin_line, run_demo
+    from alnus.study.demo import margin_lines, population_ceilings, run_demo
 
     result = run_demo(out, seed=seed, reporter=Terminal())
     _show_study(result, as_json)
     if not as_json:
-        typer.echo(f"\n{margin_line(result.results)}")
+        typer.echo(f"\n{margin_lines(result.results, population_ceilings(out))}")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -80,6 +80,13 @@ class AugmentationConfig(Section):
     contrast: float = Field(0.15, ge=0, lt=1)
     """Largest relative change of contrast (dynamic range)."""
 
+    @model_validator(mode="after")
+    def _scale_is_a_range(self) -> AugmentationConfig:
+        low, high = self.scale
+        if not 0.1 <= low <= high <= 10:
+            raise ValueError(f"scale must be two numbers from 0.1 to 10, the smaller first; got {list(self.scale)}")
+        return self
+
 
 class TrainingConfig(Section):
     """How a network is trained."""
@@ -104,10 +111,10 @@ class TrainingConfig(Section):
     """auto: bf16 on a GPU that has it, 16-bit on an older one, 32-bit on a CPU."""
     workers: int = Field(0, ge=0)
     """Processes that load data; the result does not depend on their number."""
-    accelerator: str = "auto"
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     devices: int | Literal["auto"] = 1
     num_nodes: int = Field(1, ge=1)
-    strategy: str = "auto"
+    strategy: Literal["auto", "ddp"] = "auto"
     """Lightning's name of the strategy: "ddp" for several devices or machines."""
     augmentation: AugmentationConfig = AugmentationConfig()
 
@@ -160,7 +167,7 @@ class StudyConfig(Section):
     cohort: Path
     out: Path
     preset: Literal["small", "paper"] = "paper"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     workers: int = Field(0, ge=0)
     """Processes for ingestion; 0: one a core."""
     models: tuple[str, ...] = ("tin", "r2plus1d", "resnet3d", "image")
@@ -208,12 +215,16 @@ def resolve(changes: Mapping[str, Any], *, origin: str) -> StudyConfig:
     shared: dict[str, Any] = {key: changes.pop(key) for key in ("training", "inference", "clip") if key in changes}
     whole = merged(preset, {})
     whole["networks"] = {name: merged(network, shared) for name, network in preset["networks"].items()}
-    return _validated(merged(whole, changes), origin)
+    return checked(StudyConfig, merged(whole, changes), origin=origin)
 
 
-def _validated(values: Mapping[str, Any], origin: str) -> StudyConfig:
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def checked(section: type[AnySection], values: Mapping[str, Any], *, origin: str) -> AnySection:
+    """Return a section of these values. Raises ConfigError naming the key; origin: what the user calls their source."""
     try:
-        return StudyConfig.model_validate(values)
+        return section.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_first_problem(error)}") from None
 
@@ -247,8 +258,16 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Study
         raise ConfigError(f"{path}: a mapping of keys to values is expected, not {type(values).__name__}")
     for key in ("cohort", "out"):
         if isinstance(values.get(key), str):
-            values[key] = str((path.parent / values[key]).resolve())
+            values[key] = str(_beside(path, values[key]))
     return resolve(merged(values, overrides or {}), origin=str(path))
+
+
+def _beside(path: Path, named: str) -> Path:
+    """Return a path of a configuration file, relative to the file. Raises ConfigError for what can be no path."""
+    try:
+        return (path.parent / named).resolve()
+    except (OSError, ValueError):
+        raise ConfigError(f"{path}: {named!r} cannot be a path") from None
 
 
 def dump_config(config: BaseModel) -> str:

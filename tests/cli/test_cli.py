@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -33,10 +32,14 @@ def changed(table: Path, folder: Path, change) -> Path:
 
 
 def test_help_answers_in_under_0_4_s():
+    """In processor time, which other work on the machine does not lengthen."""
+
     def seconds() -> float:
-        begin = time.perf_counter()
-        assert alnus("--help").returncode == 0
-        return time.perf_counter() - begin
+        process = subprocess.Popen([sys.executable, "-m", "alnus.cli", "--help"], stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = status
+        assert status == 0
+        return used.ru_utime + used.ru_stime
 
     assert min(seconds() for _ in range(5)) < 0.4
 
@@ -156,3 +159,32 @@ def test_check_names_missing_videos(small_cohort, tmp_path):
 def test_json_output_is_json(finished_study):
     result = CliRunner().invoke(cli.app, ["evaluate", str(finished_study / "predictions.csv"), "--json"])
     assert "tin" in json.loads(result.stdout)["sets"]["test_a"]["sources"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["check", "{cohort}", "--folds", "1"], 3, "at least 2"),
+        (["evaluate", "{cohort}", "--confidence", "1.5"], 3, "confidence"),
+        (["ingest", "{cohort}", "--out", "{tmp}/store", "--workers", "-3"], 2, "workers"),
+        (["study", "{cohort}", "--out", "{tmp}/file/run"], 3, "cannot be the output directory"),
+        (
+            ["study", "{cohort}", "--out", "{tmp}/r", "--set", "evaluation.comparisons=[[tin,bob]]"],
+            3,
+            "'bob' is no network",
+        ),
+        (["study", "{cohort}", "--out", "{tmp}/r", "--set", "networks.tin.weights={tmp}/file"], 6, "file"),
+        (["predict", "{run}/models/image", "{video}", "--out", "{tmp}"], 2, "{tmp}"),
+    ],
+)
+def test_what_can_be_known_beforehand_is_refused_before_any_work(
+    arguments, status, message, small_cohort, finished_study, tmp_path
+):
+    (tmp_path / "file").write_text("no weights, no directory")
+    places = {"cohort": small_cohort, "tmp": tmp_path, "run": finished_study}
+    places["video"] = small_cohort.parent / "videos" / "P000.avi"
+    done = alnus(*(word.format(**places) for word in arguments))
+    assert done.returncode == status, done.stderr
+    assert message.format(**places) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "r").exists()

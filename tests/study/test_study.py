@@ -138,17 +138,27 @@ def test_the_real_lung_clips_run_to_a_report_by_patient_level_folds(sample_data,
     assert (tmp_path / "run" / "report.pdf").stat().st_size > 10_000
 
 
-def test_the_demonstration_states_its_margin_and_the_margin_that_the_truth_allows():
-    from alnus.study.demo import margin_line
+def test_the_demonstration_names_the_best_and_the_chosen_network_beside_the_ceilings():
+    from alnus.study.demo import margin_lines
 
-    aucs = {"image": 0.7, "tin": 0.85, "r2plus1d": 0.8, "ideal reader, video": 0.95, "ideal reader, keyframe": 0.75}
-    sources = {
-        name: {"kind": "ceiling" if name.startswith("ideal") else "model", "auc": {"estimate": auc}}
-        for name, auc in aucs.items()
-    }
-    line = margin_line({"sets": {"test_a": {"sources": sources}}})
-    assert "tin, AUC 0.850) is\n+0.150 from the image network (0.700)" in line
-    assert "allows +0.200" in line
+    def sources(aucs: dict[str, float]) -> dict:
+        kinds = {name: "ceiling" if name.startswith("ideal") else "model" for name in aucs}
+        return {name: {"kind": kinds[name], "auc": {"estimate": auc}} for name, auc in aucs.items()}
+
+    test = {"image": 0.7, "tin": 0.85, "r2plus1d": 0.8, "ideal reader, video": 0.95, "ideal reader, keyframe": 0.75}
+    val = {"image": 0.6, "tin": 0.7, "r2plus1d": 0.9}
+    row = {"low": 0.01, "high": 0.29, "p_value": 0.03}
+    comparisons = [
+        {"a": name, "b": "image", "auc": {"estimate": test[name] - 0.7, **row}} for name in ("tin", "r2plus1d")
+    ]
+    text = margin_lines(
+        {"sets": {"val": {"sources": sources(val)}, "test_a": {"sources": sources(test), "comparisons": comparisons}}},
+        {"video_auc": 0.954, "keyframe_auc": 0.716},
+    )
+    assert "best video network      tin 0.850 (against the image network: +0.150" in text
+    assert "chosen on validation    r2plus1d 0.800 (against the image network: +0.100" in text
+    assert "keyframe 0.750 (+0.200)" in text
+    assert "keyframe 0.716 (+0.238)" in text
 
 
 def test_a_new_readers_column_trains_nothing_again(finished_study, small_cohort, tiny_settings, tmp_path):

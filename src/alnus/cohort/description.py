@@ -57,6 +57,8 @@ def _described_patients(cohort: Cohort, splits: pd.DataFrame) -> tuple[pd.DataFr
     left_out = []
     for name in cohort.clinical:
         values = _per_patient(rows, name)
+        if set(values.dropna()) <= {0.0, 1.0}:  # a yes or no: counted, not averaged
+            values = values.map({0.0: "0", 1.0: "1"}).astype(object)
         if _is_tabulable(values):
             people[name if name not in people else f"{name} (of the table)"] = values
         else:

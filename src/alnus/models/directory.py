@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,8 +25,9 @@ NOTE = "For research, not for diagnosis. Its accuracy on patients' lymph nodes h
 class ModelCard(BaseModel):
     """What a trained network is. Frozen; an unknown key is an error.
 
-    name: of the network. source: its name in predictions tables. threshold: on the probability of metastasis, frozen
-    on validation; None before. weights_sha256: of the weights beside the card; `save_model` fills it in.
+    name: of the network. source: its name in predictions tables. threshold: on the score for metastasis, frozen on
+    validation; None before. aggregation: how a patient's videos become the score that it cuts. weights_sha256: of the
+    weights beside the card; `save_model` fills it in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +38,7 @@ class ModelCard(BaseModel):
     classes: tuple[str, ...] = CLASSES
     seed: int = 0
     threshold: float | None = None
+    aggregation: Literal["mean", "max"] = "mean"
     epoch: int = 0
     validation_auc: float | None = None
     parameters: int = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alnus.cohort import assign_folds, assign_splits, load_cohort
-from alnus.config import SplitConfig
+from alnus.config import SplitConfig, checked
 from alnus.errors import CohortError
 
 
@@ -17,7 +17,7 @@ def check_cohort(source: Path, *, folds: int = 0) -> dict[str, Any]:
     if missing:
         named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         raise CohortError(f"{source}: {len(missing)} of {len(cohort.table)} videos are not there: {named}")
-    split = SplitConfig(folds=folds)
+    split = checked(SplitConfig, {"folds": folds}, origin="--folds")
     table = assign_folds(cohort, split, seed=0)[0] if folds else assign_splits(cohort, split, seed=0)
     counts = table.groupby("split")["label"].agg(["size", "sum"])
     lines = [f"{source}: {table['patient_id'].nunique()} patients, {len(cohort.table)} videos, every file is there"]

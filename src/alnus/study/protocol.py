@@ -6,7 +6,9 @@ Thresholds and checkpoints are chosen on the validation set; the test sets are u
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from alnus.errors import CohortError
 from alnus.media import CineStore, ingest
 from alnus.provenance import file_sha256, write_atomic, write_json
 from alnus.report import write_report
+from alnus.study.beforehand import check_comparisons, check_networks, computer
 from alnus.study.cases import case_record, explained_cases
 from alnus.study.partition import TESTS, Partition, held_out, ingest_items, partitions, samples, splits_table
 from alnus.study.run import Run
@@ -69,13 +72,13 @@ def run_study(config: StudyConfig, *, reporter: Reporter, command: str = "alnus 
     Raises CohortError, ConfigError, MediaError or WeightsError; what was finished before stays and is not repeated.
     """
     study = prepare(config, reporter=reporter, command=command)
-    study = ingest_cohort(study)
-    train_networks(study)
-    predict_videos(study)
-    results = evaluate_predictions(study)
-    explain_cases(study)
-    study.run.finish()
-    with study.run.timed("report"):
+    with contextlib.closing(study.run):
+        study = ingest_cohort(study)
+        train_networks(study)
+        predict_videos(study)
+        results = evaluate_predictions(study)
+        explain_cases(study)
+        study.run.finish()
         html, pdf = write_report(study.run.directory)
     return StudyResult(study.run.directory, html, pdf, results)
 
@@ -84,20 +87,15 @@ def prepare(config: StudyConfig, *, reporter: Reporter, command: str) -> Study:
     """Read and check the cohort and that it can be split, open the run directory and record what goes in."""
     cohort = load_cohort(config.cohort)
     parts = partitions(cohort, config)
+    check_comparisons(config, cohort)
+    check_networks(config)
     run = Run.open(config.out, seed=config.seed, command=command)
     write_atomic(run.path("config.yaml"), dump_config(config))
-    run.record["device"] = _device()
+    run.record |= computer()
     run.record["phantom"] = cohort.is_phantom
     run.record["inputs"] = {cohort.source.name: file_sha256(cohort.source)}
     run.save()
     return Study(config, cohort, parts, run, reporter)
-
-
-def _device() -> str:
-    """Return what computes: the GPU's name, or the CPU."""
-    import torch
-
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
 
 
 def ingest_cohort(study: Study) -> Study:
@@ -199,11 +197,13 @@ def predict_videos(study: Study) -> None:
         "inference": [study.network(name).inference.model_dump() for name in study.config.models],
         "evaluation": study.config.evaluation.model_dump(),
     }
-    output = study.run.path("predictions.csv")
-    study.run.once("predict", inputs, [output, study.run.path("thresholds.json")], lambda: _predict(study, output))
+    truth = study.cohort.source.parent / "truth.csv"
+    inputs["truth"] = file_sha256(truth) if study.cohort.is_phantom and truth.is_file() else None
+    study.run.once("predict", inputs, lambda: _predict(study))
+    _note_thresholds(study, _read_thresholds(study.run.path("thresholds.json")))
 
 
-def _predict(study: Study, output: Path) -> None:
+def _predict(study: Study) -> list[Path]:
     tables = []
     failed: list[tuple[str, str]] = []
     for part in study.parts:
@@ -225,9 +225,10 @@ def _predict(study: Study, output: Path) -> None:
     aggregation = study.config.evaluation.aggregation
     thresholds = evaluation.freeze_thresholds(predictions, aggregation=aggregation)
     called = evaluation.apply_thresholds(predictions, thresholds, aggregation=aggregation)
-    _write_csv(output, _as_written(called.assign(origin="phantom") if is_phantom(study) else called))
-    write_json(study.run.path("thresholds.json"), thresholds)
-    _note_thresholds(study, thresholds)
+    outputs = [study.run.path("predictions.csv"), study.run.path("thresholds.json")]
+    _write_csv(outputs[0], _as_written(called.assign(origin="phantom") if is_phantom(study) else called))
+    write_json(outputs[1], thresholds)
+    return outputs
 
 
 def _reader_rows(cohort: Cohort, people: pd.DataFrame) -> pd.DataFrame:
@@ -250,7 +251,8 @@ def _note_thresholds(study: Study, thresholds: Mapping[str, Any]) -> None:
             frozen = thresholds.get(name)
             value = frozen.get(part.fold) if isinstance(frozen, Mapping) else frozen
             directory = study.model_directory(name, part)
-            models.write_card(directory, models.read_card(directory).model_copy(update={"threshold": value}))
+            known = {"threshold": value, "aggregation": study.config.evaluation.aggregation}
+            models.write_card(directory, models.read_card(directory).model_copy(update=known))
 
 
 def _read_thresholds(path: Path) -> dict[str, Any]:
@@ -279,12 +281,15 @@ def explain_cases(study: Study) -> None:
     index = study.run.path("explanations", "index.json")
     inputs = {
         "predictions": file_sha256(study.run.path("predictions.csv")),
+        "cohort": study.run.record["inputs"][study.cohort.source.name],
+        "store": file_sha256(study.run.path("store", "index.csv")),
         "explanation": study.config.explanation.model_dump(),
     }
-    study.run.once("explain", inputs, [index], lambda: _explain(study, index))
+    study.run.once("explain", inputs, lambda: _explain(study, index))
 
 
-def _explain(study: Study, index: Path) -> None:
+def _explain(study: Study, index: Path) -> list[Path]:
+    shutil.rmtree(index.parent, ignore_errors=True)
     predictions = evaluation.read_predictions(study.run.path("predictions.csv"))
     of_networks = predictions[predictions["kind"] == "model"]
     rows = list(explained_cases(of_networks, cases=study.config.explanation.cases, sets=TESTS).itertuples())
@@ -294,6 +299,7 @@ def _explain(study: Study, index: Path) -> None:
             records.append(_explain_case(study, row, index.parent / f"case_{number + 1:03d}"))
             progress(number + 1, len(rows))
     write_json(index, records)
+    return sorted(path for path in index.parent.rglob("*") if path.is_file())
 
 
 def _explain_case(study: Study, row: Any, out: Path) -> dict[str, Any]:
@@ -317,6 +323,7 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 def train_only(config: StudyConfig, *, reporter: Reporter, command: str = "alnus train") -> Path:
     """Split, ingest and train; return the run's directory, which `run_study` can take up."""
     study = prepare(config, reporter=reporter, command=command)
-    study = ingest_cohort(study)
-    train_networks(study)
+    with contextlib.closing(study.run):
+        study = ingest_cohort(study)
+        train_networks(study)
     return study.run.directory

@@ -15,7 +15,7 @@ from alnus import evaluation, explanation, inference, models  # each loads torch
 from alnus.clips.sample import Sample
 from alnus.cohort import load_cohort, reader_table
 from alnus.cohort.reading import read_raw
-from alnus.config import EvaluationConfig
+from alnus.config import EvaluationConfig, checked
 from alnus.console import Reporter
 from alnus.errors import CohortError, UsageError, WeightsError
 from alnus.media import CineStore, IngestItem, ingest
@@ -119,7 +119,9 @@ def _with_splits(table: pd.DataFrame, model: Path, source: Path, cards: Sequence
 def _with_calls(table: pd.DataFrame, cards: Sequence[ModelCard]) -> pd.DataFrame:
     """Fill the calls of those networks whose frozen threshold is in their card; a call is a patient's."""
     thresholds = {card.source: card.threshold for card in cards if card.fold is None}
-    patient_score = table.groupby(["source", "patient_id"])["score"].transform("mean")
+    of_patient = table.groupby(["source", "patient_id"])["score"]
+    largest = {card.source for card in cards if card.aggregation == "max"}
+    patient_score = of_patient.transform("mean").mask(table["source"].isin(largest), of_patient.transform("max"))
     cuts = table["source"].map(thresholds).astype(float)
     return table.assign(call=(patient_score >= cuts).astype("Int64").mask(cuts.isna()))
 
@@ -140,7 +142,7 @@ def explain_files(
 
 def evaluate_table(path: Path, *, confidence: float) -> dict[str, Any]:
     """Return results.json's content for a predictions table, or for the readers of a cohort table."""
-    config = EvaluationConfig(confidence=confidence)
+    config = checked(EvaluationConfig, {"confidence": confidence}, origin="--confidence")
     if {"score", "call"} & set(_columns(path)):
         predictions = evaluation.read_predictions(path)
         return evaluation.evaluate(predictions, config)
