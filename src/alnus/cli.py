@@ -44,11 +44,16 @@ def main() -> None:
     try:
         app()
     except AlnusError as error:
-        print(f"alnus: error: {error}", file=sys.stderr)  # noqa: T201  (no logger holds the user's errors)
-        sys.exit(error.exit_status)
+        _fail(str(error), error.exit_status)
     except OSError as error:  # what cannot be written; what cannot be read is an AlnusError where it is read
-        print(f"alnus: error: {error.filename2 or error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
-        sys.exit(UsageError.exit_status)
+        name = error.filename2 or error.filename or "a file"
+        _fail(f"{name}: {error.strerror or error}", UsageError.exit_status)
+
+
+def _fail(message: str, status: int) -> None:
+    """Write the one line that says what is wrong, and exit."""
+    typer.echo(f"alnus: error: {message}", err=True)
+    sys.exit(status)
 
 
 def _version(wanted: bool) -> None:

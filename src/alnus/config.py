@@ -123,7 +123,8 @@ class InferenceConfig(Section):
     """How clips become a video's score and videos a patient's."""
 
     clips_per_video: int = Field(3, ge=1)
-    """Clips spread evenly over the cine; their probabilities are averaged."""
+    """Clips spread evenly over the cine; their scores are averaged. A cine that so many dense clips do not cover gets
+    more, up to 16."""
     batch_size: int = Field(8, ge=1)
 
 

@@ -146,7 +146,10 @@ def _record_cohort(study: Study, excluded: pd.DataFrame) -> None:
         },
     )
     entries = [study.store.entry(video) for video in study.store.videos()]
-    study.run.record["inputs"].update({entry.video: entry.sha256 for entry in entries})
+    study.run.record["inputs"].update({entry.video: entry.source_sha256 for entry in entries})
+    stills = {f"still of {entry.video}": entry.image_sha256 for entry in entries if entry.image_sha256}
+    weights = {str(path): file_sha256(path) for name in study.config.models if (path := study.network(name).weights)}
+    study.run.record["inputs"].update(stills | weights)
     study.run.record["phantom"] = is_phantom(study)
     study.run.save()
 

@@ -37,10 +37,10 @@ class Run:
             directory.mkdir(parents=True, exist_ok=True)
             if not known.exists() and any(path.name != ".lock" for path in directory.iterdir()):
                 raise ConfigError(f"{directory}: is not empty and holds no earlier run; name another output directory")
+            earlier = _read_record(known)
             lock = _locked(directory)
         except OSError as error:
             raise ConfigError(f"{directory}: cannot be the output directory ({error.strerror}); name another") from None
-        earlier = _read_record(known)
         record = {
             "command": command,
             "versions": versions(),
