@@ -40,7 +40,7 @@ def predict(
 ) -> pd.DataFrame:
     """Return the predictions table of some videos by some trained networks.
 
-    score: the probability of metastasis, the mean over the video's clips, in [0, 1]. call is empty: it is a patient's
+    score: the softmax output for metastasis (not calibrated), the mean over the video's clips, in [0, 1]. call is empty: it is a patient's
     and needs a frozen threshold. split comes from `splits` by patient, else it is empty; an unknown label is empty.
     A video that cannot be read gets no row: it is logged, and (video, reason) is added to `excluded`.
     device: None takes a GPU where there is one. Raises WeightsError for a directory that holds no model.
@@ -71,7 +71,7 @@ def predict_cine(
     keyframe: int | None = None,
     image: NDArray[np.uint8] | None = None,
 ) -> float:
-    """Return the probability of metastasis of one cine (T, H, W) uint8 grey by a loaded network.
+    """Return the score for metastasis of one cine (T, H, W) uint8 grey by a loaded network.
 
     keyframe, image: for the image network, which takes the middle frame where neither is given. Raises CohortError for
     a keyframe that the cine does not have.

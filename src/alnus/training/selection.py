@@ -23,7 +23,7 @@ class EpochRow(TypedDict):
 
 
 def patient_auc(probabilities: NDArray[np.float64], samples: Sequence[Sample]) -> float:
-    """Return the AUC over patients, each scored by the mean probability of metastasis of their videos.
+    """Return the AUC over patients, each scored by the mean output for metastasis of their videos.
 
     probabilities: (videos,), in the order of `samples`. Both classes must be there.
     """
