@@ -41,7 +41,8 @@ def predict(
     """Return the predictions table of some videos by some trained networks.
 
     score: the softmax output for metastasis (not calibrated), the mean over the video's clips, in [0, 1]. call is
-    empty: it is a patient's and needs a frozen threshold. split comes from `splits` by patient, else it is empty; an unknown label is empty.
+    empty: it is a patient's and needs a frozen threshold. split comes from `splits` by patient, else it is empty; an
+    unknown label is empty.
     A video that cannot be read gets no row: it is logged, and (video, reason) is added to `excluded`.
     device: None takes a GPU where there is one. Raises WeightsError for a directory that holds no model.
     """
