@@ -1,0 +1,95 @@
+"""predict, explain, models: networks on single videos, and which there are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alnus.cli.app import Json, print_json
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model's directory, or a run's for all of its models.")],
+    videos: Annotated[list[Path], typer.Argument(help="Video files, or one cohort table (.csv, .parquet).")],
+    out: Annotated[Path | None, typer.Option(help="Write the predictions table here instead of printing it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score videos with a trained network. What cannot be read is named; the rest goes on.
+
+    Example: alnus predict runs/demo/run/models/tin clip.mp4
+    """
+    from alnus.console import Terminal
+    from alnus.study.single import predict_files
+
+    scores = predict_files(model, videos, reporter=Terminal())
+    table, failed = scores.table, scores.failed
+    for note in scores.notes if len(table) else []:
+        typer.echo(note, err=True)
+    if out is not None:
+        from alnus.provenance import write_atomic
+
+        write_atomic(out, table.to_csv(index=False, lineterminator="\n"))
+        typer.echo(f"{len(table)} predictions: {out}")
+    elif as_json:
+        print_json(
+            {
+                "predictions": json.loads(table.to_json(orient="records")),
+                "excluded": failed,
+                "notes": scores.notes,
+                "trained_on_phantom": scores.trained_on_phantom,
+            }
+        )
+    elif len(table):
+        typer.echo(table[["video", "source", "score", "call"]].to_string(index=False))
+    fail_if_none_worked(len(table), failed)
+
+
+def explain(
+    model: Annotated[Path, typer.Argument(help="A model's directory, or a run's for all of its models.")],
+    videos: Annotated[list[Path], typer.Argument(help="Video files.")],
+    out: Annotated[Path, typer.Option(help="Directory for the pictures and videos.")] = Path("explanations"),
+    keyframe: Annotated[int | None, typer.Option(help="The frame to show; default: the one weighed most.")] = None,
+) -> None:
+    """Draw Grad-CAM heatmaps of videos: a PNG of the keyframe and an MP4 of the whole cine.
+
+    Example: alnus explain runs/demo/run/models/tin clip.mp4 --out explanations
+    """
+    from alnus.console import Terminal
+    from alnus.study.single import explain_files
+
+    made, failed = explain_files(model, videos, out, keyframe=keyframe, reporter=Terminal())
+    for path in made:
+        typer.echo(str(path))
+    fail_if_none_worked(len(made), failed)
+
+
+def fail_if_none_worked(done: int, failed: list[dict[str, str]]) -> None:
+    """Name each file that failed; raise the last one's error where nothing could be done."""
+    from alnus.errors import MediaError
+
+    if failed and not done:
+        raise MediaError("; ".join(item["reason"] for item in failed))
+    for item in failed:
+        typer.echo(f"excluded: {item['reason']}", err=True)
+
+
+def models(as_json: Json = False) -> None:
+    """List the networks: sizes, input, parameters, operations, and the weights that they can start from.
+
+    Example: alnus models
+    """
+    from dataclasses import asdict
+
+    from alnus.models import describe
+
+    found = describe()
+    if as_json:
+        print_json([asdict(network) for network in found])
+        return
+    for network in found:
+        shape = "\u00d7".join(map(str, network.input_shape))
+        cost = f"{network.parameters / 1e6:6.1f} M parameters {network.gflops:6.1f} GFLOP a clip"
+        typer.echo(f"{network.name:10}{network.title:38}{shape:14}{cost}  starts from: {'; '.join(network.accepts)}")

@@ -1,0 +1,115 @@
+"""phantom, cohort, ingest, check: who and what, before any network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alnus.cli.app import Json, Workers, print_json
+from alnus.errors import ConfigError
+
+tables = typer.Typer(no_args_is_help=True, help="Make a cohort table from a known data set or a folder of files.")
+
+
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Directory to write the cohort to.")],
+    patients: Annotated[str, typer.Option(help="Patients in centres A, B and C.")] = "136,135,49",
+    video_format: Annotated[str, typer.Option("--format", help="dicom, avi or mp4.")] = "dicom",
+    seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 0,
+    workers: Workers = 0,
+) -> None:
+    """Simulate the paper's cohort: ultrasound cines with a known truth, as scanners would write them.
+
+    Example: alnus phantom phantom --patients 40,40,20 --format avi
+    """
+    from alnus.console import Terminal
+    from alnus.phantom import PhantomConfig, write_phantom
+
+    try:
+        a, b, c = (int(part) for part in patients.split(","))
+    except ValueError:
+        raise ConfigError(f"--patients {patients}: write three numbers separated by commas, like 136,135,49") from None
+    config = PhantomConfig(patients=(a, b, c), format=video_format, seed=seed)
+    reporter = Terminal()
+    with reporter.progress("Simulating patients") as progress:
+        table = write_phantom(out, config, workers=workers, progress=progress)
+    typer.echo(f"Cohort table: {table}\nTruth: {table.parent / 'truth.csv'}")
+
+
+@tables.command("aln-ultra")
+def cohort_aln_ultra(
+    root: Annotated[Path, typer.Argument(help="Where the data set was unpacked; its files are found at any depth.")],
+    out: Annotated[Path, typer.Option(help="The table to write.")] = Path("cohort.csv"),
+    index: Annotated[Path | None, typer.Option(help="The data set's index, where it does not lie under ROOT.")] = None,
+) -> None:
+    """Turn the public ALN-Ultra data set into a cohort table, with its stills, its expert and its five folds.
+
+    Example: alnus cohort aln-ultra ~/ALN-Ultra --out aln_ultra.csv
+    """
+    from alnus.cohort import from_aln_ultra
+
+    for line in from_aln_ultra(root, out, index=index).lines():
+        typer.echo(line)
+
+
+@tables.command("folder")
+def cohort_folder(
+    root: Annotated[Path, typer.Argument(help="Folder of DICOM or video files.")],
+    out: Annotated[Path, typer.Option(help="The table to write.")] = Path("cohort.csv"),
+) -> None:
+    """Draft a cohort table from a folder of DICOM or video files; labels and centres are left to fill in.
+
+    Example: alnus cohort folder ~/export --out cohort.csv
+    """
+    from alnus.cohort import from_folder
+
+    for line in from_folder(root, out).lines():
+        typer.echo(line)
+
+
+def ingest(
+    source: Annotated[Path, typer.Argument(metavar="COHORT", help="Cohort table.")],
+    out: Annotated[Path, typer.Option(help="The cine store's directory.")],
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Decode a cohort's videos once into a cine store; what cannot be read is listed in excluded.csv.
+
+    Example: alnus ingest cohort.csv --out store
+    """
+    from alnus.cohort import load_cohort
+    from alnus.console import Terminal
+    from alnus.media import ingest as ingest_videos
+    from alnus.study.partition import ingest_items
+
+    items = ingest_items(load_cohort(source, need_labels=False))
+    with Terminal().progress("Ingesting videos") as progress:
+        report = ingest_videos(items, out, workers=workers, progress=progress)
+    excluded = [{"video": item.video, "reason": item.reason} for item in report.excluded]
+    if as_json:
+        print_json({"store": str(out), "videos": len(items), "excluded": excluded})
+        return
+    for item in excluded:
+        typer.echo(f"excluded: {item['video']}: {item['reason']}")
+    typer.echo(f"{len(items) - len(excluded)} of {len(items)} videos are in {out}; {len(excluded)} excluded")
+
+
+def check(
+    source: Annotated[Path, typer.Argument(metavar="COHORT", help="Cohort table.")],
+    folds: Annotated[int, typer.Option(help="Check that K folds are possible instead of fixed partitions.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Check a cohort table, its files and its partitions before a study; nothing is written.
+
+    Example: alnus check cohort.csv
+    """
+    from alnus.study.check import check_cohort
+
+    found = check_cohort(source, folds=folds)
+    if as_json:
+        print_json(found)
+        return
+    for line in found["lines"]:
+        typer.echo(line)
