@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from alnus.errors import MediaError
-from alnus.media import open_cine
+from alnus.media import DEFAULT_LIMITS, open_cine
+from alnus.media.opening import open_frames
 from alnus.media.video import damage_note
 
 CONTAINERS = [  # file name, FFmpeg's muxer, codec, pixel format, mean absolute error that the codec may leave
@@ -131,3 +132,36 @@ def test_every_real_clip_opens_grey(sample_data):
 )
 def test_a_note_on_damage_names_only_what_there_is(packets, frames, note):
     assert damage_note(packets, frames) == note
+
+
+def _chroma(path):
+    opened = open_frames(path, limits=DEFAULT_LIMITS, colours="luma", threads=1)
+    for _ in opened.frames:
+        pass
+    return opened.chroma
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuv422p", "yuvj420p", "bgr0", "yuv420p10le", "nv12"])
+def test_colour_is_noticed_where_it_is_whatever_the_coding(tmp_path, scene, make, pix_fmt):
+    frames = np.repeat(scene[..., None], 3, axis=-1)
+    frames[:, 16:24, 40:48] = (200, 20, 20)
+    codec = {"bgr0": "ffv1", "nv12": "rawvideo", "yuvj420p": "mjpeg"}.get(pix_fmt, "ffv1")
+    path = make.video(tmp_path / "a.mkv", frames, container="matroska", codec=codec, pix_fmt=pix_fmt)
+    chroma = _chroma(path)
+    assert chroma.shape == (8, 12)
+    assert np.unravel_index(chroma.argmax(), chroma.shape) == (2, 5)
+    assert chroma.max() > 80
+    chroma[1:4, 4:7] = 0
+    assert chroma.max() < 16
+
+
+def test_a_grey_coding_has_no_colours_to_notice(tmp_path, scene, make):
+    path = make.video(tmp_path / "a.mkv", scene, container="matroska", codec="ffv1", pix_fmt="gray")
+    assert _chroma(path) is None
+
+
+def test_a_mark_in_any_of_the_frames_that_are_looked_at_is_kept(tmp_path, scene, make):
+    frames = np.repeat(scene[..., None], 3, axis=-1)
+    frames[8, 56:64, 0:8] = (0, 0, 255)
+    path = make.video(tmp_path / "a.mkv", frames, container="matroska", codec="ffv1", pix_fmt="bgr0")
+    assert _chroma(path)[7, 0] == 255

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alnus.media.cine import Box, CineKind, Times
+
+if TYPE_CHECKING:
+    from alnus.media.dicom_facts import DicomFacts
 
 Colours = Literal["luma", "grey", "rgb"]
 """luma: brightness alone, of any file. grey: the same, but Coloured is raised at the first frame that has colours.
@@ -30,6 +33,9 @@ class Opened:
     frames: yields (time in seconds or NaN, (H, W) or (H, W, 3) uint8), one at a time.
     frame_rate_hz: for frames without a time; None where the file states none.
     notes: complete when the frames are exhausted. The rest as in Cine.
+    chroma: the strongest departure from grey, 0-255 (`alnus.media.colour.departure`), in cells of 8x8 pixels, over the
+    frames looked at (the first and every 8th); filled while frames are taken as luma, None where coded without colours.
+    facts: what else a DICOM header states, None for other files.
     """
 
     kind: CineKind
@@ -39,6 +45,8 @@ class Opened:
     region: Box | None = None
     phantom: bool = False
     notes: list[str] = field(default_factory=list)
+    chroma: NDArray[np.uint8] | None = None
+    facts: DicomFacts | None = None
 
 
 def settled_times(times_s: list[float], opened: Opened) -> Times:

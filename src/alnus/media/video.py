@@ -16,7 +16,17 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from alnus.media.colour import Pixels, any_colour, expanded, in_colours
+from alnus.media.colour import (
+    CELL_PX,
+    LOOK_EVERY,
+    Pixels,
+    any_colour,
+    chroma_departure,
+    departure,
+    expanded,
+    in_colours,
+    keep_colour,
+)
 from alnus.media.containers import is_cut, stated_frames
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Coloured, Colours, Opened
@@ -166,6 +176,8 @@ def _frames(
             tally.frames += 1
             tally.last_s = time_s
             tally.first_s = time_s if tally.frames == 1 else tally.first_s
+            if colours == "luma" and (tally.frames - 1) % LOOK_EVERY == 0:
+                _look_for_colour(frame, opened)
             yield time_s, _turned(_pixels(frame, colours), frame.rotation)
         ratio = stream.sample_aspect_ratio
     _check_whole(tally, declared, opened.notes)
@@ -227,6 +239,35 @@ def _pixels(frame: av.VideoFrame, colours: Colours) -> Pixels:
         raise Coloured
     luma = _plane(frame, 0)
     return luma.copy() if _is_full_range(frame, name) else expanded(luma)
+
+
+def _look_for_colour(frame: av.VideoFrame, opened: Opened) -> None:
+    """Keep the frame's colours in `opened.chroma`, turned as the frame will be."""
+    name = frame.format.name
+    if name.startswith(("gray", "mono", "ya")):
+        return
+    if _PLANAR.fullmatch(name) and len(frame.planes) > 1:
+        planes, across, down = _chroma(frame)
+        turned = [_turned(plane, frame.rotation) for plane in planes]
+        cell = (CELL_PX // across, CELL_PX // down) if _is_sideways(frame) else (CELL_PX // down, CELL_PX // across)
+        keep_colour(opened, chroma_departure(turned, cell))
+    else:
+        keep_colour(opened, departure(_turned(_converted(frame, "rgb24"), frame.rotation), "rgb"))
+
+
+def _chroma(frame: av.VideoFrame) -> tuple[tuple[Pixels, Pixels], int, int]:
+    """Return both chroma planes and how many pixels across and down share a sample."""
+    if len(frame.planes) == 2:  # nv12 and its like: Cb and Cr alternate
+        both = _plane(frame, 1)
+        planes = both[:, 0::2], both[:, 1::2]
+    else:
+        planes = _plane(frame, 1), _plane(frame, 2)
+    rows, columns = planes[0].shape
+    return planes, -(-frame.width // columns), -(-frame.height // rows)
+
+
+def _is_sideways(frame: av.VideoFrame) -> bool:
+    return round(frame.rotation / 90) % 2 == 1
 
 
 def _converted(frame: av.VideoFrame, pixel_format: str) -> Pixels:
