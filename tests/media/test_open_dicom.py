@@ -214,7 +214,8 @@ def test_a_deflate_bomb_is_refused_before_it_is_held(tmp_path, make, scene):
     content = path.read_bytes()
     start = 144 + int.from_bytes(content[140:144], "little")
     squeezer = zlib.compressobj(wbits=-15)
-    body = squeezer.compress(bytes(1 << 25)) + squeezer.flush()
+    private = b"\x09\x00\x01\x10OB\x00\x00" + (1 << 25).to_bytes(4, "little")
+    body = squeezer.compress(private + bytes(1 << 25)) + squeezer.flush()
     path.write_bytes(content[:start] + body)
     with pytest.raises(MediaError, match="inflates to more than 16777216 bytes"):
         open_cine(path, limits=DecodeLimits(max_inflated_bytes=1 << 24))

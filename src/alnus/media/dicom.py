@@ -1,190 +1,114 @@
 """DICOM ultrasound: the header is read and checked before any pixel is decoded.
 
-Source: DICOM PS3.3 C.7.6.3 (image pixel), PS3.5 A.5 (deflated), PS3.10 7.1 (file meta information).
-No text of the header goes into a message or a note: it may name the patient.
+US Image and US Multi-frame Image, their retired variants, Enhanced US Volume, Secondary Capture: any class of images
+is read, and `DicomFacts` says whether it is an ultrasound. No text of the header goes into a message or a note: it may
+name the patient.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
-from io import BytesIO
 from math import nan
 from pathlib import Path
-from typing import Any
 
-import pydicom
-from pydicom.config import IGNORE
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset, read_file_meta_info
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom import uid
 
 from alnus.media.colour import Pixels
-from alnus.media.dicom_geometry import tissue_region
-from alnus.media.dicom_pixels import DECODERS, VIDEO_SYNTAXES, decoded_frames, is_cut, video_stream
-from alnus.media.dicom_times import frame_times
+from alnus.media.dicom_decoders import NATIVE, VIDEO_SYNTAXES, is_supported
+from alnus.media.dicom_facts import ENHANCED_US_VOLUME, DicomFacts, is_ultrasound
+from alnus.media.dicom_geometry import Geometry, geometry_of
+from alnus.media.dicom_groups import Groups, groups_of, pane_of
+from alnus.media.dicom_header import DicomFile, checked_size, read_header, text_of
+from alnus.media.dicom_layout import SPACES, layout_of
+from alnus.media.dicom_pixels import decoded_frames, video_stream
+from alnus.media.dicom_times import frame_times, trimmed
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
 from alnus.media.refusal import Refused
 
 PHANTOM_MANUFACTURER = "Alnus phantom"
-_ULTRASOUND = ("US", "IVUS")
-_META_END = 132  # preamble and "DICM", PS3.10 7.1
-_COLUMNS, _PIXEL_DATA = 0x00280011, 0x7FE00010
-_CUT = "the file is cut: it ends inside its {}; copy it again from its source"
-_CUT_BEFORE_PIXELS = "the file is cut, or its pixel data were taken out; copy it again from its source"
+_LOSSY = (
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.JPEGLSNearLossless,
+    uid.JPEG2000,
+    uid.HTJ2K,
+    *VIDEO_SYNTAXES,
+)
 
 
 def open_dicom(path: Path, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
-    """Open a DICOM image or cine. Raises Refused; its frames raise Refused and Coloured."""
-    dataset, syntax = _read(path, limits)
-    count, width, height = _checked_size(dataset, limits)
-    if "PixelData" not in dataset:
-        raise Refused(_CUT_BEFORE_PIXELS)
+    """Open a DICOM image or cine. Raises Refused; its frames raise Refused and Coloured.
+
+    Frames outside StartTrim to StopTrim are left out: what counts frames (a keyframe) counts those that are kept.
+    """
+    file = read_header(path, limits)
+    count, width, height = size = checked_size(file, limits)
+    _check_syntax(file)
     notes: list[str] = []
-    region, spacing_mm = tissue_region(dataset, width, height, notes)
-    times_s = frame_times(dataset, count)
-    if syntax in VIDEO_SYNTAXES:
-        opened = video_stream(dataset, syntax, limits=limits, colours=colours, threads=threads)
-        opened.frames = _counted(opened.frames, count, times_s)
+    geometry = geometry_of(file.header, width, height, notes)
+    times_s, source = frame_times(file.header, count)
+    kept = trimmed(file.header, count, notes)
+    groups = groups_of(file.header, count, notes) if _is_enhanced(file) else None
+    order: list[int] | range = kept
+    if groups is not None:
+        order = [index for index in groups.order if index in kept]
+        times_s, source = (groups.times_s, groups.source) if groups.times_s else (times_s, source)
+    if file.syntax in VIDEO_SYNTAXES:
+        opened = video_stream(file, limits=limits, colours=colours, threads=threads)
+        opened.frames = _counted(opened.frames, count, times_s, kept)
+        opened.notes = notes + opened.notes
     else:
-        frames = decoded_frames(dataset, syntax, count, colours, notes)
-        opened = Opened("dicom", _timed(frames, times_s or [nan] * count))
-    opened.kind = "dicom"
-    notes.extend(opened.notes)
-    opened.notes = notes
-    opened.region, opened.spacing_mm = region, spacing_mm
-    opened.phantom = text_of(dataset, "Manufacturer") == PHANTOM_MANUFACTURER
-    if text_of(dataset, "Modality") not in _ULTRASOUND:
-        opened.notes.append("the header states a modality other than ultrasound, or none")
+        opened = Opened("dicom", iter(()), notes=notes)
+        frames = decoded_frames(file, layout_of(file.header, size, notes), order, colours, opened)
+        opened.frames = _timed(frames, [times_s[index] for index in order] if times_s else [nan] * len(order))
+    _describe(opened, file, geometry, groups)
+    opened.facts = _facts(file, geometry, groups, size, (kept[0], kept[-1]) if len(kept) < count else None, source)
     return opened
 
 
-def text_of(dataset: Dataset, keyword: str) -> str:
-    """Return an element's value as text for comparison, "" where it is absent or broken. Never for a message."""
-    try:
-        return str(dataset.get(keyword, "")).strip()
-    except Exception:  # pydicom raises many kinds over a malformed element
-        return ""
+def _describe(opened: Opened, file: DicomFile, geometry: Geometry, groups: Groups | None) -> None:
+    opened.kind = "dicom"
+    opened.region, opened.spacing_mm = geometry.region, geometry.spacing_mm
+    if groups is not None and opened.spacing_mm is None:
+        opened.spacing_mm = groups.spacing_mm
+    opened.phantom = text_of(file.header, "Manufacturer") == PHANTOM_MANUFACTURER
+    if text_of(file.header, "Modality") not in ("US", "IVUS"):
+        opened.notes.append("the header states a modality other than ultrasound, or none")
 
 
-def whole_number(dataset: Dataset, keyword: str, default: int | None = None) -> int:
-    """Return an integer element. Raises Refused, naming the element, where it is no integer or absent."""
-    try:
-        value = dataset.get(keyword)
-        if value is None or value == "":
-            value = default
-        return int(value)
-    except Exception:  # as above
-        raise Refused(f"its {keyword} is absent or not a number") from None
+def _facts(
+    file: DicomFile,
+    geometry: Geometry,
+    groups: Groups | None,
+    size: tuple[int, int, int],
+    trimmed_to: tuple[int, int] | None,
+    source: str,
+) -> DicomFacts:
+    header, (_, width, height) = file.header, size
+    photometric = text_of(header, "PhotometricInterpretation").upper()
+    return DicomFacts(
+        modality_is_ultrasound=is_ultrasound(text_of(header, "Modality"), text_of(header, "SOPClassUID")),
+        is_enhanced=groups is not None,
+        panes=geometry.panes or (pane_of(groups, width, height) if groups else ()),
+        region_doubtful=geometry.is_doubtful,
+        transfer_syntax=file.syntax,
+        photometric=photometric if photometric in SPACES else "",
+        lossy=file.syntax in _LOSSY or text_of(header, "LossyImageCompression") == "01",
+        trimmed=trimmed_to,
+        frame_rate_source=source,
+    )
 
 
-def _read(path: Path, limits: DecodeLimits) -> tuple[Dataset, str]:
-    """Return the data set and its transfer syntax; large bulk data are read only once the header is accepted."""
-    syntax = _stated_syntax(path)
-    if syntax == DeflatedExplicitVRLittleEndian:
-        return _inflated(path, limits), syntax
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-    except struct.error:  # an element's own length is not there
-        raise Refused(_CUT.format("header")) from None
-    _check_whole(header)
-    if syntax is None:
-        implicit, little = header.original_encoding
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        syntax = ImplicitVRLittleEndian if implicit else explicit
-    if syntax not in DECODERS and syntax not in VIDEO_SYNTAXES:
+def _is_enhanced(file: DicomFile) -> bool:
+    return text_of(file.header, "SOPClassUID") == ENHANCED_US_VOLUME
+
+
+def _check_syntax(file: DicomFile) -> None:
+    if file.syntax and not is_supported(file.syntax):
         raise Refused("its transfer syntax is not supported")
-    _checked_size(header, limits)
-    dataset = _with_pixels(path)
-    if getattr(dataset, "file_meta", None) is None:
-        dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    return dataset, syntax
-
-
-def _with_pixels(path: Path) -> Any:
-    """Return the data set whose header is accepted; pydicom loses all of it where encapsulated pixels have no end."""
-    try:
-        dataset = pydicom.dcmread(path, force=True)
-    except struct.error:
-        raise Refused(_CUT_BEFORE_PIXELS) from None
-    if "Rows" not in dataset:
-        raise Refused(_CUT.format("pixel data"))
-    return dataset
-
-
-def _check_whole(header: Dataset) -> None:
-    """Refuse a file that ends inside an element before the pixel data: pydicom keeps what is there of it."""
-    for tag in header.keys():  # noqa: SIM118  iterating the data set itself would decode each element
-        element = header.get_item(tag)
-        if tag < _PIXEL_DATA and is_cut(element):
-            raise Refused(_CUT.format("header"))
-
-
-def _stated_syntax(path: Path) -> str | None:
-    with path.open("rb") as stream:
-        if stream.read(_META_END)[128:] != b"DICM":
-            return None
-    return str(read_file_meta_info(path).get("TransferSyntaxUID", "")) or None
-
-
-def _inflated(path: Path, limits: DecodeLimits) -> Dataset:
-    """Read a deflated data set, measured before it is held in memory: a bomb inflates a thousandfold."""
-    with path.open("rb") as stream:
-        content = stream.read()
-    start = _meta_length(content)
-    inflater, total, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, content[start:]
-    while rest and not inflater.eof:
-        total += len(inflater.decompress(rest, 1 << 20))
-        rest = inflater.unconsumed_tail
-        if total > limits.max_inflated_bytes:
-            raise Refused(f"it inflates to more than {limits.max_inflated_bytes} bytes")
-    data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content[start:])
-    try:
-        dataset = read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
-    except struct.error:
-        raise Refused(_CUT.format("header")) from None
-    _check_whole(dataset)
-    dataset.file_meta = read_file_meta_info(path)
-    return dataset
-
-
-def _meta_length(content: bytes) -> int:
-    """Return where the data set begins: group 0002 states its own length first (PS3.10 7.1)."""
-    if content[_META_END : _META_END + 8] != b"\x02\x00\x00\x00UL\x04\x00":
-        raise Refused("its file meta information has no group length")
-    return _META_END + 12 + int.from_bytes(content[_META_END + 8 : _META_END + 12], "little")
-
-
-def _checked_size(dataset: Dataset, limits: DecodeLimits) -> tuple[int, int, int]:
-    """Return (frames, columns, rows) as stated. Raises Refused where they are absent, absurd or too large."""
-    if "Columns" not in dataset or "Rows" not in dataset:
-        if _ends_early(dataset):
-            raise Refused(_CUT.format("header"))
-        raise Refused("it holds no image: a report, a directory or another object without pixels")
-    width, height = whole_number(dataset, "Columns"), whole_number(dataset, "Rows")
-    count = whole_number(dataset, "NumberOfFrames", default=1)
-    limits.check_size(width, height)
-    if count < 1:
-        raise Refused(f"its NumberOfFrames is {count}")
-    limits.check_count(count, width, height)
-    return count, width, height
-
-
-def _ends_early(dataset: Dataset) -> bool:
-    """Tell whether a file that states a class of images for itself (PS3.4 B.5) ends before its Columns."""
-    meta = getattr(dataset, "file_meta", None) or Dataset()
-    stated = text_of(meta, "MediaStorageSOPClassUID") or text_of(dataset, "SOPClassUID")
-    is_of_images = str(UID(stated, validation_mode=IGNORE).name).endswith("Image Storage")
-    return is_of_images and max(dataset.keys(), default=0) < _COLUMNS
+    if file.pixels_length is None and file.syntax in NATIVE:
+        raise Refused("its transfer syntax says uncompressed, but its pixel data are not")
 
 
 def _timed(frames: Iterator[Pixels], times_s: list[float]) -> Iterator[tuple[float, Pixels]]:
@@ -192,13 +116,14 @@ def _timed(frames: Iterator[Pixels], times_s: list[float]) -> Iterator[tuple[flo
 
 
 def _counted(
-    frames: Iterator[tuple[float, Pixels]], count: int, times_s: list[float] | None
+    frames: Iterator[tuple[float, Pixels]], count: int, times_s: list[float] | None, kept: range
 ) -> Iterator[tuple[float, Pixels]]:
     """Give a video's frames the header's times, where it has them, and hold their number against the header's."""
     found = 0
     for found, (time_s, pixels) in enumerate(frames, start=1):
         if found > count:
             raise Refused(f"its NumberOfFrames is {count}, but its video has more frames")
-        yield (times_s[found - 1] if times_s else time_s), pixels
+        if found - 1 in kept:
+            yield (times_s[found - 1] if times_s else time_s), pixels
     if found < count:
         raise Refused(f"its NumberOfFrames is {count}, but its video has {found} frames")

@@ -1,210 +1,191 @@
-"""DICOM pixel data to frames: one named decoder for each transfer syntax, each code stream measured first.
+"""DICOM pixel data to frames: one at a time, each at the place where it lies, in the colours that were asked for.
 
-Source: DICOM PS3.5 8.2 and A.4 (encapsulated formats), PS3.3 C.7.6.3.1.2 (photometric interpretation);
-ITU-T T.81 B.2.2 and T.87 C.2.2 (JPEG and JPEG-LS frame headers), T.800 A.5.1 (JPEG 2000 SIZ).
+Source: DICOM PS3.5 8.1.1 and 8.2, PS3.3 C.7.6.3.1.2 (photometric interpretation), C.7.6.3.1.3 (planar configuration).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 from pydicom import uid
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut
 
-from alnus.media.colour import Pixels, Space, in_colours
+from alnus.media.colour import LOOK_EVERY, Pixels, Space, in_colours, notice_colour
 from alnus.media.containers import HEAD_BYTES, VIDEOS, sniffed
+from alnus.media.dicom_codestream import CodeStream, parsed
+from alnus.media.dicom_decoders import (
+    NATIVE,
+    STREAM_KINDS,
+    VIDEO_SYNTAXES,
+    Samples,
+    check_stream,
+    decoded,
+    unpacked_rle,
+)
+from alnus.media.dicom_fragments import Fragment, frames_of, joined, located
+from alnus.media.dicom_header import CUT_BEFORE_PIXELS, DicomFile, value_of
+from alnus.media.dicom_layout import SPACES, Layout, depth_note, eight_bits, stored_values
+from alnus.media.dicom_native import native_samples
+from alnus.media.dicom_palette import palette_of
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
 from alnus.media.refusal import Refused
 from alnus.media.video import open_stream
 
-# The plugin by name, never "whichever is installed": they differ in speed, exactness and in what they do to bombs.
-DECODERS: dict[str, str] = {
-    uid.ImplicitVRLittleEndian: "",
-    uid.ExplicitVRLittleEndian: "",
-    uid.ExplicitVRBigEndian: "",
-    uid.DeflatedExplicitVRLittleEndian: "",
-    uid.RLELossless: "pydicom",
-    uid.JPEGBaseline8Bit: "pillow",
-    uid.JPEGExtended12Bit: "pylibjpeg",
-    uid.JPEGLossless: "pylibjpeg",
-    uid.JPEGLosslessSV1: "pylibjpeg",
-    uid.JPEGLSLossless: "pyjpegls",
-    uid.JPEGLSNearLossless: "pyjpegls",
-    uid.JPEG2000Lossless: "pylibjpeg",
-    uid.JPEG2000: "pylibjpeg",
-    uid.HTJ2KLossless: "pylibjpeg",
-    uid.HTJ2KLosslessRPCL: "pylibjpeg",
-    uid.HTJ2K: "pylibjpeg",
-}
-
-# The bare bit stream that the syntax names; many files wrap it in a program or transport stream or an MP4.
-VIDEO_SYNTAXES: dict[str, str] = {
-    uid.MPEG2MPML: "mpegvideo",
-    uid.MPEG2MPMLF: "mpegvideo",
-    uid.MPEG2MPHL: "mpegvideo",
-    uid.MPEG2MPHLF: "mpegvideo",
-    uid.MPEG4HP41: "h264",
-    uid.MPEG4HP41F: "h264",
-    uid.MPEG4HP41BD: "h264",
-    uid.MPEG4HP41BDF: "h264",
-    uid.MPEG4HP422D: "h264",
-    uid.MPEG4HP422DF: "h264",
-    uid.MPEG4HP423D: "h264",
-    uid.MPEG4HP423DF: "h264",
-    uid.MPEG4HP42STEREO: "h264",
-    uid.MPEG4HP42STEREOF: "h264",
-    uid.HEVCMP51: "hevc",
-    uid.HEVCM10P51: "hevc",
-}
-
-_UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a delimiter (PS3.5 7.1.1)
-
-_SPACES: dict[str, Space] = {
-    "MONOCHROME1": "grey",
-    "MONOCHROME2": "grey",
-    "RGB": "rgb",
-    "YBR_FULL": "ycc",
-    "YBR_FULL_422": "ycc",
-    "YBR_ICT": "rgb",  # the decoder has undone the transform, which belongs to JPEG 2000
-    "YBR_RCT": "rgb",
-}
+Finish = Callable[[int, Samples, Space, int], Pixels]
+"""(position in the cine, samples, their space, bits of a sample) -> the frame as it was asked for."""
 
 
-def video_stream(dataset: Dataset, syntax: str, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
-    """Open the video that a data set encapsulates (PS3.5 8.2.5 to 8.2.11). Raises Refused."""
-    data = b"".join(_fragments(dataset))
+def video_stream(file: DicomFile, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
+    """Open the video that a file encapsulates (PS3.5 8.2.5 to 8.2.11). Raises Refused."""
+    assert file.pixels_at is not None
+    fragments = located(file.source, file.pixels_at)
+    if fragments.is_cut:
+        raise Refused(CUT_BEFORE_PIXELS)
+    data = joined(file.source, fragments.items)
     kind = sniffed(data[:HEAD_BYTES])
-    container = kind if kind in VIDEOS else VIDEO_SYNTAXES[syntax]
+    container = kind if kind in VIDEOS else VIDEO_SYNTAXES[file.syntax]
     return open_stream(BytesIO(data), container, limits=limits, colours=colours, threads=threads)
 
 
-def decoded_frames(dataset: Dataset, syntax: str, count: int, colours: Colours, notes: list[str]) -> Iterator[Pixels]:
-    """Yield `count` frames, (H, W) or (H, W, 3). Raises Refused where the pixel data are not what the header says."""
-    if str(dataset.get("PixelRepresentation", 0)) != "0":
-        raise Refused("its pixels are signed; ultrasound's are not")
-    if uid.UID(syntax).is_encapsulated:
-        _check_streams(dataset, count)
-    else:
-        _check_length(dataset, count)
-    to_bytes = _depth_change(dataset, notes)
-    palette = _palette(dataset)
-    decoder = get_decoder(uid.UID(syntax))
-    for array, meta in decoder.iter_array(dataset, raw=True, decoding_plugin=DECODERS[syntax]):
-        photometric = str(meta["photometric_interpretation"])
-        if palette is not None:
-            yield in_colours(palette[array], "rgb", colours)
-        elif photometric not in _SPACES:
-            raise Refused("its photometric interpretation is not supported")
+def decoded_frames(
+    file: DicomFile, layout: Layout, order: Sequence[int], colours: Colours, opened: Opened
+) -> Iterator[Pixels]:
+    """Return the frames whose numbers (from 0) are given, (H, W) or (H, W, 3).
+
+    Raises Refused where the pixel data are not what the header says: at once over their length and number, later over
+    a frame that cannot be decoded.
+    """
+    finish = _finisher(file, layout, colours, opened)
+    if file.pixels_length is None or not file.syntax or file.syntax not in NATIVE:
+        frames = _encapsulated(file, layout)
+        return _compressed_frames(file, layout, frames, order, finish, luma_only=colours == "luma", opened=opened)
+    return _native_frames(native_samples(file, layout, order, opened.notes), layout, finish, opened)
+
+
+def _finisher(file: DicomFile, layout: Layout, colours: Colours, opened: Opened) -> Finish:
+    palette = palette_of(file.header, layout)
+
+    def finish(position: int, samples: Samples, space: Space, bits: int) -> Pixels:
+        if palette is not None and space == "grey":
+            pixels, space = np.take(palette, samples, axis=0), "rgb"
         else:
-            pixels = to_bytes(array)
-            yield in_colours(255 - pixels if photometric == "MONOCHROME1" else pixels, _SPACES[photometric], colours)
+            pixels = eight_bits(samples, bits)
+            if layout.photometric == "MONOCHROME1" and space == "grey":
+                pixels = 255 - pixels
+        if colours == "luma":
+            notice_colour(opened, position, pixels, space)
+        return in_colours(pixels, space, colours)
+
+    if layout.bits > 8 and palette is None:
+        opened.notes.append(depth_note(layout))
+    return finish
 
 
-def _check_length(dataset: Dataset, count: int) -> None:
-    """Hold the length of native pixel data against the header (PS3.5 8.1.1): NumberOfFrames may lie either way."""
-    bits, samples = int(dataset.BitsAllocated), int(dataset.SamplesPerPixel)
-    pixels = dataset.Rows * dataset.Columns
-    frame_bytes = pixels * samples * bits // 8
-    if str(dataset.PhotometricInterpretation) == "YBR_FULL_422":
-        frame_bytes = pixels * 2  # two luma samples share each chroma pair
-    ends_early = is_cut(dataset.get_item("PixelData"))
-    actual = len(dataset.PixelData or b"")
-    if ends_early and actual < frame_bytes * count:
-        raise Refused(
-            f"the file is cut: only {actual // frame_bytes} of {count} frames are there; copy it again from its source"
-        )
-    if actual < frame_bytes * count or (frame_bytes and actual >= frame_bytes * (count + 1)):
-        raise Refused(
-            f"its NumberOfFrames is {count}, but its pixel data hold {actual / max(frame_bytes, 1):.4g} frames"
-        )
+def _native_frames(frames: Iterator[Samples], layout: Layout, finish: Finish, opened: Opened) -> Iterator[Pixels]:
+    space: Space | None = None
+    for position, samples in enumerate(frames):
+        if space is None:
+            space = _believed(SPACES[layout.photometric], samples, opened.notes)
+        yield finish(position, stored_values(samples, layout), space, layout.bits)
 
 
-def is_cut(element: Any) -> bool:
-    """Tell whether an element that is not decoded yet is shorter than the length that it states."""
-    if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
-        return False
-    return len(element.value or b"") < element.length
+def _encapsulated(file: DicomFile, layout: Layout) -> list[tuple[Fragment, ...]]:
+    assert file.pixels_at is not None
+    table = value_of(file.header, "ExtendedOffsetTable", most_bytes=1 << 20) or b""
+    return frames_of(
+        located(file.source, file.pixels_at),
+        layout.count,
+        tuple(int(offset) for offset in np.frombuffer(table[: len(table) // 8 * 8], "<u8")),
+    )
 
 
-def _check_streams(dataset: Dataset, count: int) -> None:
-    """Hold the number of code streams and the size that each states against the header, before decoding any."""
-    starts = sum(fragment.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51")) for fragment in _fragments(dataset))
-    frames = list(generate_frames(dataset.PixelData, number_of_frames=count, extended_offsets=_offsets(dataset)))
-    found = max(starts, len(frames)) if starts else len(frames)
-    if found != count:
-        raise Refused(f"its NumberOfFrames is {count}, but its pixel data hold {found} frames")
-    stated = (dataset.Columns, dataset.Rows)
-    for number, frame in enumerate(frames, start=1):
-        size = codestream_size(frame)
-        if size is not None and size != stated:
-            raise Refused(
-                f"frame {number} is coded as {size[0]}x{size[1]} pixels, but the header states {stated[0]}x{stated[1]}"
-            )
+def _compressed_frames(
+    file: DicomFile,
+    layout: Layout,
+    frames: list[tuple[Fragment, ...]],
+    order: Sequence[int],
+    finish: Finish,
+    *,
+    luma_only: bool,
+    opened: Opened,
+) -> Iterator[Pixels]:
+    space: Space | None = None
+    for position, index in enumerate(order):
+        data = joined(file.source, frames[index])
+        if file.syntax == uid.RLELossless:
+            samples = unpacked_rle(data, layout, index + 1)
+            bits, stated = layout.bits, None
+            samples = stored_values(samples, layout)
+        else:
+            stream = _checked_stream(data, file.syntax, layout, index + 1, opened.notes)
+            wants_luma = luma_only and position % LOOK_EVERY != 0 and space == "ycc"
+            samples = _decoded(data, stream, index + 1, luma_only=wants_luma)
+            bits, stated = _bits(layout, stream), stream.space
+        if space is None:
+            space = _space(layout, samples, stated, opened.notes)
+        yield finish(position, samples, "grey" if samples.ndim == 2 else space, bits)
 
 
-def _fragments(dataset: Dataset) -> Iterator[bytes]:
-    """Yield the fragments of encapsulated pixel data; the first item, the offset table, is none (PS3.5 A.4)."""
-    buffer = BytesIO(dataset.PixelData)
-    parse_basic_offsets(buffer)
-    return generate_fragments(buffer)
+def _bits(layout: Layout, stream: CodeStream) -> int:
+    """Return the bits of a decoded sample: a stream of fewer than the header states has no more."""
+    return min(layout.bits, stream.precision)
 
 
-def _offsets(dataset: Dataset) -> tuple[bytes, bytes] | None:
-    if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
-        return dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
-    return None
+def _checked_stream(data: bytes, syntax: str, layout: Layout, number: int, notes: list[str]) -> CodeStream:
+    stream = parsed(data)
+    if stream is None:
+        raise Refused(f"frame {number} is damaged: it is no code stream that can be read")
+    check_stream(stream, layout, number)
+    if number == 1 and syntax in STREAM_KINDS and stream.kind not in STREAM_KINDS[syntax]:
+        notes.append(f"the frames are coded as {stream.kind}, not as the transfer syntax states")
+    return stream
 
 
-def codestream_size(frame: bytes) -> tuple[int, int] | None:
-    """Return the (width, height) that a JPEG, JPEG-LS or JPEG 2000 code stream states; None where it is none."""
-    if frame.startswith(b"\xff\xd8"):
-        return _jpeg_size(frame)
-    start = frame.find(b"\xff\x4f\xff\x51", 0, 1024)  # a JP2 wrapper, which DICOM forbids but some write, is short
-    if start >= 0 and len(frame) >= start + 24:
-        x1, y1, x0, y0 = (int.from_bytes(frame[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
-        return x1 - x0, y1 - y0
-    return None
+def _decoded(data: bytes, stream: CodeStream, number: int, *, luma_only: bool) -> Samples:
+    try:
+        return decoded(data, stream, luma_only=luma_only)
+    except Exception as error:  # the decoders raise many kinds, quoting the stream
+        raise Refused(f"frame {number} cannot be decoded ({type(error).__name__})") from None
 
 
-def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
-    """Walk the marker segments to the frame header, SOF0-15 or JPEG-LS's SOF55."""
-    at = 2
-    while at + 9 <= len(frame) and frame[at] == 0xFF:
-        marker = frame[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):  # not DHT, JPG, DAC
-            return int.from_bytes(frame[at + 7 : at + 9], "big"), int.from_bytes(frame[at + 5 : at + 7], "big")
-        at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
-    return None
+def _space(layout: Layout, samples: Samples, stated: Space | None, notes: list[str]) -> Space:
+    """Return the colour space of decoded samples: what the stream states counts more than what the header does."""
+    if samples.ndim == 2:
+        if layout.samples != 1:
+            notes.append("the frames are coded in grey, unlike the header states")
+        return "grey"
+    header = SPACES[layout.photometric]
+    if stated is not None:
+        if header != stated:
+            notes.append(f"the code stream is in {_NAMES[stated]}, unlike the header states, and is read so")
+        return stated
+    return _believed("rgb" if header == "grey" else header, samples, notes)
 
 
-def _depth_change(dataset: Dataset, notes: list[str]) -> Callable[[Any], Pixels]:
-    """Return what brings stored samples to 8 bits: the upper eight of more, fewer spread upwards."""
-    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
-    if allocated not in (8, 16) or not 1 <= stored <= allocated:
-        raise Refused(f"its pixels have {stored} of {allocated} bits; 8 and 16 are read")
-    if stored > 8:
-        notes.append(f"pixels of {stored} bits, of which the upper 8 are kept")
-        return lambda array: (array >> (stored - 8)).astype(np.uint8)
-    return lambda array: (array << (8 - stored)).astype(np.uint8) if stored < 8 else array.astype(np.uint8, copy=False)
+_NAMES = {"rgb": "RGB", "ycc": "YCbCr", "grey": "grey"}
+_NEAR = 4  # how far samples of a grey pixel may lie apart
+_MOST, _FEW = 0.6, 0.2  # shares of a frame's pixels
 
 
-def _palette(dataset: Dataset) -> Pixels | None:
-    """Return the colour of each stored value (values, 3) of a PALETTE COLOR image (PS3.3 C.7.6.3.1.5), else None."""
-    if str(dataset.PhotometricInterpretation) != "PALETTE COLOR":
-        return None
-    depth = np.uint8 if int(dataset.BitsAllocated) == 8 else np.uint16
-    table = apply_color_lut(np.arange(1 << int(dataset.BitsAllocated), dtype=depth), dataset)
-    if table.dtype != np.uint8 and table.max() > 255:  # 16-bit entries; some files state 16 bits and use 8
-        table = table >> 8
-    return np.ascontiguousarray(table.astype(np.uint8))
+def _believed(header: Space, samples: Samples, notes: list[str]) -> Space:
+    """Return the space of coloured samples as the header has it, unless the pixels plainly contradict.
+
+    Most of an ultrasound frame is grey: equal components in RGB, chroma at its middle in YCbCr. Black tells best.
+    """
+    if samples.ndim == 2:
+        return "grey"
+    if samples.dtype != np.uint8:
+        return header
+    first, second, third = (samples[::2, ::2, index].astype(np.int16) for index in range(3))
+    as_rgb = float(((abs(first - second) <= _NEAR) & (abs(first - third) <= _NEAR)).mean())
+    as_ycc = float(((abs(second - 128) <= _NEAR) & (abs(third - 128) <= _NEAR)).mean())
+    found: Space = header
+    if header == "rgb" and as_ycc > _MOST and as_rgb < _FEW:
+        found = "ycc"
+    if header == "ycc" and as_rgb > _MOST and as_ycc < _FEW:
+        found = "rgb"
+    if found != header:
+        notes.append(f"the pixels are in {_NAMES[found]}, unlike the header states, and are read so")
+    return found
