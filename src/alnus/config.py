@@ -142,6 +142,57 @@ class NetworkConfig(Section):
     inference: InferenceConfig = InferenceConfig()
 
 
+QualityCode = Literal[
+    "not_ultrasound",
+    "too_few_frames",
+    "frozen",
+    "black",
+    "saturated",
+    "colour_doppler",
+    "dual_pane",
+    "calipers",
+    "low_frame_rate",
+    "small_region",
+    "no_sector",
+    "roi_outside",
+    "keyframe_outside",
+    "unreadable",
+]
+"""Every fault that ingestion may find. The last three cannot be kept: there is nothing to store."""
+
+
+class QualityConfig(Section):
+    """When a video counts as faulty, and which faults leave it out of the cohort. docs/explanation/quality.md."""
+
+    exclude: tuple[QualityCode, ...] = ("not_ultrasound", "black", "saturated", "frozen", "small_region")
+    """Faults that exclude; every other one is a warning. By default what cannot be evidence at all."""
+    min_frames: int = Field(8, ge=1)
+    """too_few_frames: fewer than this; TIN's clip has 8, a shorter cine repeats frames."""
+    min_frame_rate_hz: float = Field(5.0, ge=0)
+    """low_frame_rate: under this, neighbouring frames of a sweep at about 10 mm/s lie over 2 mm apart, more than a
+    lesion's margin."""
+    min_changed_share: float = Field(0.002, ge=0, le=1)
+    """A frame differs from the one before where more than this share of the frame's pixels changes."""
+    min_moving_share: float = Field(0.02, ge=0, le=1)
+    """frozen: a smaller share of the frames than this differs from the one before."""
+    black_level: int = Field(12, ge=0, le=255)
+    black_share: float = Field(0.99, gt=0, le=1)
+    """black: more than `black_share` of the region's pixels never exceed `black_level` (of 255)."""
+    saturated_level: int = Field(250, ge=0, le=255)
+    saturated_share: float = Field(0.5, gt=0, le=1)
+    """saturated: more than `saturated_share` of the region's pixels reach `saturated_level` in the typical frame."""
+    min_region_px: int = Field(64, ge=1)
+    """small_region: a side of the region is shorter; the presets' networks see 112 to 224 pixels."""
+    min_region_share: float = Field(0.01, ge=0, le=1)
+    """small_region: the region is a smaller share of the frame."""
+    colour_level: int = Field(48, ge=1, le=255)
+    """A cell of 8 pixels is coloured where its channels differ by more; a tinted grey map stays below."""
+    colour_share: float = Field(0.005, ge=0, le=1)
+    """colour_doppler: a larger share of the tissue is coloured (Doppler, elastography)."""
+    natural_colour_share: float = Field(0.6, gt=0, le=1)
+    """not_ultrasound: so much of the picture is coloured and its bright parts lack speckle."""
+
+
 class EvaluationConfig(Section):
     """What is compared, and how sure the intervals are."""
 
@@ -174,6 +225,7 @@ class StudyConfig(Section):
     models: tuple[str, ...] = ("tin", "r2plus1d", "resnet3d", "image")
     networks: dict[str, NetworkConfig]
     split: SplitConfig = SplitConfig()
+    quality: QualityConfig = QualityConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     explanation: ExplanationConfig = ExplanationConfig()
 
