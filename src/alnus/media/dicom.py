@@ -18,7 +18,7 @@ from alnus.media.dicom_decoders import NATIVE, VIDEO_SYNTAXES, is_supported
 from alnus.media.dicom_facts import ENHANCED_US_VOLUME, DicomFacts, is_ultrasound
 from alnus.media.dicom_geometry import Geometry, geometry_of
 from alnus.media.dicom_groups import Groups, groups_of, pane_of
-from alnus.media.dicom_header import DicomFile, checked_size, read_header, text_of
+from alnus.media.dicom_header import NOT_NATIVE, DicomFile, checked_size, read_header, text_of
 from alnus.media.dicom_layout import SPACES, layout_of
 from alnus.media.dicom_pixels import decoded_frames, video_stream
 from alnus.media.dicom_times import frame_times, trimmed
@@ -108,7 +108,7 @@ def _check_syntax(file: DicomFile) -> None:
     if file.syntax and not is_supported(file.syntax):
         raise Refused("its transfer syntax is not supported")
     if file.pixels_length is None and file.syntax in NATIVE:
-        raise Refused("its transfer syntax says uncompressed, but its pixel data are not")
+        raise Refused(NOT_NATIVE)
 
 
 def _timed(frames: Iterator[Pixels], times_s: list[float]) -> Iterator[tuple[float, Pixels]]:

@@ -28,7 +28,7 @@ _COD, _SOT = 0xFF52, 0xFF90
 class CodeStream:
     """A frame's own header.
 
-    space: "rgb" or "ycc" where the stream says so by a marker, its components' names, subsampling or its transform.
+    space: "rgb" or "ycc" where the stream says so by a marker, its components' names or its transform.
     is_taken_for_rgb: libjpeg would give its samples out untransformed. tiles: of JPEG 2000, else 1.
     """
 
@@ -96,11 +96,10 @@ def _jpeg_frame(frame: bytes, at: int, marker: int, has_jfif: bool, adobe: int |
     ):  # these have no transform: their samples are the image's
         return CodeStream(kind, width, height, components, precision)
     names = bytes(frame[at + 10 + 3 * index] for index in range(3))
-    samplings = {frame[at + 11 + 3 * index] for index in range(3)}
     space: Literal["rgb", "ycc"] | None = None
     if adobe is not None and not has_jfif:
         space = "rgb" if adobe == 0 else "ycc"
-    elif has_jfif or len(samplings) > 1:  # JFIF knows no RGB, and nobody subsamples green
+    elif has_jfif:  # it knows no RGB. Subsampling tells nothing: slide scanners subsample RGB
         space = "ycc"
     elif names.upper() == b"RGB":
         space = "rgb"

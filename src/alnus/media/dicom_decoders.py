@@ -68,6 +68,7 @@ VIDEO_SYNTAXES: dict[str, str] = {
 
 _MOST_J2K_SAMPLES = 50_000_000  # OpenJPEG holds 8 bytes for each, and 6 KB for each tile
 _MOST_TILES = 4096
+_FREE_PIXELS, _MOST_PIXELS_A_BYTE = 4_000_000, 2_000  # baseline JPEG has at most 256 a byte, JPEG-LS of black 8,000
 _RLE_HEAD_BYTES = 64
 
 
@@ -76,8 +77,11 @@ def is_supported(syntax: str) -> bool:
     return syntax in NATIVE or syntax in STREAM_KINDS or syntax in VIDEO_SYNTAXES or syntax == uid.RLELossless
 
 
-def check_stream(stream: CodeStream, layout: Layout, number: int) -> None:
-    """Hold what a code stream states against the header before it is decoded. number: of the frame, from 1."""
+def check_stream(stream: CodeStream, layout: Layout, number: int, length: int) -> None:
+    """Hold what a code stream of `length` bytes states against the header before it is decoded.
+
+    number: of the frame, from 1.
+    """
     if (stream.width, stream.height) != (layout.width, layout.height):
         raise Refused(
             f"frame {number} is coded as {stream.width}x{stream.height} pixels, "
@@ -87,8 +91,11 @@ def check_stream(stream: CodeStream, layout: Layout, number: int) -> None:
         raise Refused(f"frame {number} is coded with {stream.components} samples of {stream.precision} bits a pixel")
     if stream.is_signed:
         raise Refused("its pixels are signed; ultrasound's are not")
+    pixels = stream.width * stream.height
+    if pixels > _FREE_PIXELS and pixels > _MOST_PIXELS_A_BYTE * length:
+        raise Refused(f"frame {number} states {pixels} pixels in {length} bytes")
     if stream.kind == "jpeg2000":
-        samples = stream.width * stream.height * stream.components
+        samples = pixels * stream.components
         if samples > _MOST_J2K_SAMPLES or not 1 <= stream.tiles <= _MOST_TILES:
             raise Refused(
                 f"frame {number} is coded in {stream.tiles} tiles of {samples} samples in all, too many to read"

@@ -13,8 +13,8 @@ from alnus.media.dicom_header import CUT_BEFORE_PIXELS
 from alnus.media.dicom_source import Source
 from alnus.media.refusal import Refused
 
-_ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
-_MOST_FRAGMENTS = 500_000
+ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+_MOST_FRAGMENTS = 200_000
 _HEAD_BYTES = 12  # the longest magic
 
 
@@ -47,7 +47,7 @@ def located(source: Source, at: int) -> Fragments:
     head = source.read(8)
     if len(head) < 8:
         raise Refused(CUT_BEFORE_PIXELS)
-    if head[:4] != _ITEM:
+    if head[:4] != ITEM:
         raise Refused("its pixel data are not encapsulated, as its transfer syntax says")
     length = int.from_bytes(head[4:], "little")
     table = source.read(length)
@@ -55,7 +55,7 @@ def located(source: Source, at: int) -> Fragments:
     if len(table) < length:
         return Fragments((), offsets, is_cut=True, is_partial=True)
     items: list[Fragment] = []
-    while (head := source.read(8))[:4] == _ITEM and len(head) == 8:
+    while (head := source.read(8))[:4] == ITEM and len(head) == 8:
         length, start = int.from_bytes(head[4:], "little"), source.tell()
         magic = source.read(min(length, _HEAD_BYTES))
         if source.seek(start + length) < start + length:

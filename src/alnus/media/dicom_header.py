@@ -31,6 +31,7 @@ from alnus.media.refusal import Refused
 
 CUT = "the file is cut: it ends inside its {}; copy it again from its source"
 CUT_BEFORE_PIXELS = "the file is cut, or its pixel data were taken out; copy it again from its source"
+NOT_NATIVE = "its transfer syntax says uncompressed, but its pixel data are not"
 UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a delimiter (PS3.5 7.1.1)
 
 _META_START = 132  # preamble and "DICM", PS3.10 7.1
@@ -90,15 +91,29 @@ def read_header(path: Path, limits: DecodeLimits) -> DicomFile:
             reading = Header(source)
             header = pydicom.dcmread(reading, stop_before_pixels=True, force=True, specific_tags=_TAGS)
             implicit, little = (bool(flag) for flag in header.original_encoding)
-    except RecursionError:
-        raise Refused("its sequences are nested too deeply") from None
-    except (struct.error, EOFError):  # an element's own length or its delimiter is not there
-        raise Refused(CUT.format("header")) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # pydicom raises many kinds over a malformed header
+        raise _verdict(error) from None
     is_short = reading.is_short or _ends_inside_an_element(header) or (isinstance(source, Inflated) and source.is_cut)
     at, length, is_words = _pixel_element(source, implicit=implicit, little=little)
     if not syntax:
         syntax = _guessed_syntax(length, implicit=implicit, little=little)
     return DicomFile(header, syntax, source, little, at, length, is_words, is_short)
+
+
+def _verdict(error: Exception) -> Refused:
+    """Return what an exception over a header means; pydicom wraps the first cause in others."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Refused):
+            return cause
+        if isinstance(cause, RecursionError):
+            return Refused("its sequences are nested too deeply")
+        if isinstance(cause, struct.error | EOFError):  # an element's own length or its delimiter is not there
+            return Refused(CUT.format("header"))
+        cause = cause.__context__
+    return Refused(f"its header is damaged ({type(error).__name__})")
 
 
 def value_of(dataset: Dataset, keyword: str, *, most_bytes: int = 4096) -> Any:

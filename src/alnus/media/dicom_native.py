@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alnus.media.dicom_decoders import Samples
-from alnus.media.dicom_header import DicomFile
+from alnus.media.dicom_fragments import ITEM
+from alnus.media.dicom_header import NOT_NATIVE, DicomFile
 from alnus.media.dicom_layout import Layout
 from alnus.media.dicom_source import Inflated
 from alnus.media.refusal import Refused
@@ -108,6 +109,8 @@ def _check_length(file: DicomFile, layout: Layout, frame_bytes: int) -> None:
     there = length if isinstance(file.source, Inflated) else min(length, file.source.size - (file.pixels_at or 0))
     if there < length and there < expected:
         raise Refused(_cut(there // frame_bytes, layout.count))
+    if length > expected + 1 and _bytes_of(file, 0, len(ITEM)).tobytes() == ITEM:
+        raise Refused(NOT_NATIVE)
     if length < expected or length >= frame_bytes * (layout.count + 1):
         raise Refused(
             f"its NumberOfFrames is {layout.count}, but its pixel data hold {length / frame_bytes:.4g} frames"

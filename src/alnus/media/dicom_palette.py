@@ -29,7 +29,7 @@ def palette_of(header: Dataset, layout: Layout) -> Pixels | None:
         _check_segments(header)
         depth = np.uint8 if layout.allocated == 8 else np.uint16
         table = apply_color_lut(np.arange(1 << layout.allocated, dtype=depth), header)
-    except Refused:
+    except (Refused, MemoryError):
         raise
     except Exception:  # pydicom raises many kinds over a malformed palette
         raise Refused(_BROKEN) from None

@@ -137,7 +137,7 @@ def _checked_stream(data: bytes, syntax: str, layout: Layout, number: int, notes
     stream = parsed(data)
     if stream is None:
         raise Refused(f"frame {number} is damaged: it is no code stream that can be read")
-    check_stream(stream, layout, number)
+    check_stream(stream, layout, number, len(data))
     if number == 1 and syntax in STREAM_KINDS and stream.kind not in STREAM_KINDS[syntax]:
         notes.append(f"the frames are coded as {stream.kind}, not as the transfer syntax states")
     return stream
@@ -146,6 +146,8 @@ def _checked_stream(data: bytes, syntax: str, layout: Layout, number: int, notes
 def _decoded(data: bytes, stream: CodeStream, number: int, *, luma_only: bool) -> Samples:
     try:
         return decoded(data, stream, luma_only=luma_only)
+    except MemoryError:
+        raise
     except Exception as error:  # the decoders raise many kinds, quoting the stream
         raise Refused(f"frame {number} cannot be decoded ({type(error).__name__})") from None
 
