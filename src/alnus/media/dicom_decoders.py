@@ -19,6 +19,7 @@ from openjpeg import utils as openjpeg
 from PIL import Image
 from pydicom import uid
 
+from alnus.media.colour import Pixels
 from alnus.media.dicom_codestream import CodeStream, StreamKind
 from alnus.media.dicom_layout import Layout
 from alnus.media.refusal import Refused
@@ -136,7 +137,7 @@ def _shaped(data: bytes | bytearray, stream: CodeStream, *, is_by_plane: bool = 
     if stream.components == 1:
         return samples.reshape(stream.height, stream.width)
     if is_by_plane:
-        return np.ascontiguousarray(samples.reshape(3, stream.height, stream.width).transpose(1, 2, 0))
+        return samples.reshape(3, stream.height, stream.width).transpose(1, 2, 0)
     return samples.reshape(stream.height, stream.width, 3)
 
 
@@ -150,15 +151,12 @@ def unpacked_rle(frame: bytes, layout: Layout, number: int) -> Samples:
     pixels = layout.width * layout.height
     planes = np.empty((layout.samples, octets, pixels), np.uint8)
     for index, segment in enumerate(segments):
-        plane = _unpacked(segment, pixels)
-        if len(plane) < pixels:
-            raise Refused(f"frame {number} is damaged: segment {index + 1} holds {len(plane)} of {pixels} bytes")
-        planes[index // octets, index % octets] = np.frombuffer(plane, np.uint8, pixels)
+        planes[index // octets, index % octets] = _unpacked(segment, pixels, number)
     values: Any = planes[:, 0] if octets == 1 else planes.transpose(0, 2, 1).copy().view(">u2")[..., 0]
     by_plane: Samples = values.astype(np.uint8 if octets == 1 else np.uint16, copy=False)
     if layout.samples == 1:
         return by_plane.reshape(layout.height, layout.width)
-    return np.ascontiguousarray(by_plane.T).reshape(layout.height, layout.width, 3)
+    return by_plane.reshape(3, layout.height, layout.width).transpose(1, 2, 0)
 
 
 def _rle_segments(frame: bytes, expected: int, number: int) -> list[bytes]:
@@ -172,17 +170,13 @@ def _rle_segments(frame: bytes, expected: int, number: int) -> list[bytes]:
     return [frame[before:after] for before, after in itertools.pairwise(bounds)]
 
 
-def _unpacked(segment: bytes, most: int) -> bytearray:
-    """Undo the PackBits coding of a segment, up to `most` bytes and 127 more: a bomb's runs go no further."""
-    out, at, end = bytearray(), 0, len(segment)
-    while at < end and len(out) < most:
-        length = segment[at]
-        if length < 128:
-            out += segment[at + 1 : at + 2 + length]
-            at += 2 + length
-        else:
-            if length > 128:  # 128 stands for nothing
-                out += segment[at + 1 : at + 2] * (257 - length)
-                at += 1
-            at += 1
-    return out
+def _unpacked(segment: bytes, pixels: int, number: int) -> Pixels:
+    """Undo the PackBits coding of a segment with Pillow's decoder, which goes no further than it is asked.
+
+    To it the segment is one long row: encoders exist whose runs cross the rows of the image.
+    """
+    try:
+        row: Pixels = np.asarray(Image.frombytes("L", (pixels, 1), segment, "packbits", "L"))[0]
+    except ValueError:
+        raise Refused(f"frame {number} is damaged: an RLE segment holds less than its {pixels} bytes") from None
+    return row

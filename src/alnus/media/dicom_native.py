@@ -18,9 +18,13 @@ from alnus.media.dicom_source import Inflated
 from alnus.media.refusal import Refused
 
 
-def native_samples(file: DicomFile, layout: Layout, order: Sequence[int], notes: list[str]) -> Iterator[Samples]:
+def native_samples(
+    file: DicomFile, layout: Layout, order: Sequence[int], notes: list[str], *, reuses: bool
+) -> Iterator[Samples]:
     """Return the samples of the frames whose numbers (from 0) are given, (H, W) or (H, W, 3).
 
+    reuses: a frame's memory may be that of the one before, which is no longer needed: fresh memory costs more than
+    reading. What is planar is given out as a view of its planes.
     Raises Refused at once where the data are shorter or longer than the header says.
     """
     is_422 = _is_422(file, layout, notes)
@@ -30,15 +34,25 @@ def native_samples(file: DicomFile, layout: Layout, order: Sequence[int], notes:
         if list(order) != sorted(order):
             raise Refused("its frames are out of order in a deflated file, which is not read")
         file.source.forget()
-    return _frames(file, layout, order, frame_bytes, is_422=is_422)
+    room = np.empty(frame_bytes, np.uint8) if reuses else None
+    return _frames(file, layout, order, frame_bytes, room, is_422=is_422)
 
 
 def _frames(
-    file: DicomFile, layout: Layout, order: Sequence[int], frame_bytes: int, *, is_422: bool
+    file: DicomFile,
+    layout: Layout,
+    order: Sequence[int],
+    frame_bytes: int,
+    room: NDArray[np.uint8] | None,
+    *,
+    is_422: bool,
 ) -> Iterator[Samples]:
     swaps = not file.is_little_endian and layout.allocated == 8 and file.pixels_are_words
     for index in order:
-        data = _words_of(file, index, frame_bytes) if swaps else _bytes_of(file, index * frame_bytes, frame_bytes)
+        if swaps:
+            data = _words_of(file, index, frame_bytes)
+        else:
+            data = _bytes_of(file, index * frame_bytes, np.empty(frame_bytes, np.uint8) if room is None else room)
         if len(data) < frame_bytes:
             raise Refused(_cut(index, layout.count))
         yield _shaped(data, file, layout, is_422=is_422)
@@ -51,8 +65,7 @@ def _shaped(data: NDArray[np.uint8], file: DicomFile, layout: Layout, *, is_422:
     if layout.allocated == 16:
         samples = data.view("<u2" if file.is_little_endian else ">u2").astype(np.uint16, copy=False)
     if layout.is_planar:
-        planes = samples.reshape(3, layout.height, layout.width)
-        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+        return samples.reshape(3, layout.height, layout.width).transpose(1, 2, 0)
     return samples.reshape(layout.shape)
 
 
@@ -65,10 +78,9 @@ def _from_422(data: NDArray[np.uint8], layout: Layout) -> Samples:
     return pixels.reshape(layout.shape)
 
 
-def _bytes_of(file: DicomFile, start: int, length: int) -> NDArray[np.uint8]:
-    """Return bytes of the pixel data, as many as are there."""
+def _bytes_of(file: DicomFile, start: int, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Fill a buffer with bytes of the pixel data and return it, shorter where fewer are there."""
     assert file.pixels_at is not None
-    buffer = np.empty(length, np.uint8)
     file.source.seek(file.pixels_at + start)
     return buffer[: file.source.readinto(buffer.data)]
 
@@ -77,7 +89,7 @@ def _words_of(file: DicomFile, index: int, length: int) -> NDArray[np.uint8]:
     """Return a frame of bytes that are written as big-endian words: each pair is swapped (PS3.5 annex D)."""
     start = index * length
     even = start & ~1
-    data = _bytes_of(file, even, (start + length + 1 & ~1) - even)
+    data = _bytes_of(file, even, np.empty((start + length + 1 & ~1) - even, np.uint8))
     swapped = data[: len(data) & ~1].reshape(-1, 2)[:, ::-1].reshape(-1)
     return np.ascontiguousarray(swapped[start - even :][:length])
 
@@ -109,7 +121,7 @@ def _check_length(file: DicomFile, layout: Layout, frame_bytes: int) -> None:
     there = length if isinstance(file.source, Inflated) else min(length, file.source.size - (file.pixels_at or 0))
     if there < length and there < expected:
         raise Refused(_cut(there // frame_bytes, layout.count))
-    if length > expected + 1 and _bytes_of(file, 0, len(ITEM)).tobytes() == ITEM:
+    if length > expected + 1 and _bytes_of(file, 0, np.empty(len(ITEM), np.uint8)).tobytes() == ITEM:
         raise Refused(NOT_NATIVE)
     if length < expected or length >= frame_bytes * (layout.count + 1):
         raise Refused(

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 
 import numpy as np
+from PIL import Image
 from pydicom import uid
 
-from alnus.media.colour import LOOK_EVERY, Pixels, Space, in_colours, notice_colour
+from alnus.media.colour import LOOK_EVERY, Pixels, Space, in_colours, luma_of, notice_colour
 from alnus.media.containers import HEAD_BYTES, VIDEOS, sniffed
 from alnus.media.dicom_codestream import CodeStream, parsed
 from alnus.media.dicom_decoders import (
@@ -61,14 +62,19 @@ def decoded_frames(
     if file.pixels_length is None or not file.syntax or file.syntax not in NATIVE:
         frames = _encapsulated(file, layout)
         return _compressed_frames(file, layout, frames, order, finish, luma_only=colours == "luma", opened=opened)
-    return _native_frames(native_samples(file, layout, order, opened.notes), layout, finish, opened)
+    reuses = colours == "luma" and layout.samples == 3
+    samples = native_samples(file, layout, order, opened.notes, reuses=reuses)
+    return _native_frames(samples, layout, finish, opened)
 
 
 def _finisher(file: DicomFile, layout: Layout, colours: Colours, opened: Opened) -> Finish:
     palette = palette_of(file.header, layout)
+    palette_luma = None if palette is None else luma_of(palette[None])[0]
 
     def finish(position: int, samples: Samples, space: Space, bits: int) -> Pixels:
-        if palette is not None and space == "grey":
+        if palette is not None and palette_luma is not None and space == "grey":
+            if colours == "luma" and position % LOOK_EVERY:
+                return _looked_up(palette_luma, samples)
             pixels, space = np.take(palette, samples, axis=0), "rgb"
         else:
             pixels = eight_bits(samples, bits)
@@ -76,11 +82,28 @@ def _finisher(file: DicomFile, layout: Layout, colours: Colours, opened: Opened)
                 pixels = 255 - pixels
         if colours == "luma":
             notice_colour(opened, position, pixels, space)
-        return in_colours(pixels, space, colours)
+            if space == "rgb":
+                return _luma_of_any(pixels)
+        return np.ascontiguousarray(in_colours(pixels, space, colours))
 
     if layout.bits > 8 and palette is None:
         opened.notes.append(depth_note(layout))
     return finish
+
+
+def _looked_up(table: Pixels, samples: Samples) -> Pixels:
+    """Return the entries of a table at the samples; of bytes ten times as fast as numpy does it."""
+    if samples.dtype != np.uint8:
+        return np.take(table, samples)
+    return np.frombuffer(samples.tobytes().translate(table.tobytes()), np.uint8).reshape(samples.shape)
+
+
+def _luma_of_any(rgb: Pixels) -> Pixels:
+    """Return the luma of a frame whose colours may lie in planes, which are not put together for it."""
+    if rgb.strides[-1] == 1:
+        return luma_of(rgb)
+    planes = [Image.fromarray(rgb[..., index]) for index in range(3)]
+    return np.asarray(Image.merge("RGB", planes).convert("L"))
 
 
 def _native_frames(frames: Iterator[Samples], layout: Layout, finish: Finish, opened: Opened) -> Iterator[Pixels]:
