@@ -104,12 +104,12 @@ def _sources_table(sources: Mapping[str, Any], patients: int, confidence: float,
         ]
         for name, source in sources.items()
     ]
-    return _markdown(header, rows)
+    return markdown_table(header, rows)
 
 
 def _comparisons_table(comparisons: Sequence[Mapping[str, Any]]) -> str:
     header = ["Comparison", "AUC difference (CI)", "P (DeLong)", "P (Holm)", "only a right / only b", "P (McNemar)"]
-    return _markdown(header, [_comparison_row(row) for row in comparisons])
+    return markdown_table(header, [_comparison_row(row) for row in comparisons])
 
 
 def _comparison_row(row: Mapping[str, Any]) -> list[str]:
@@ -138,7 +138,7 @@ def _notes(sources: Mapping[str, Any], comparisons: Sequence[Mapping[str, Any]])
     return ["\n".join(lines)] if lines else []
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table whose columns are aligned for the eye."""
     widths = [max(len(line[column]) for line in [header, *rows]) for column in range(len(header))]
 
