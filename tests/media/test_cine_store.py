@@ -12,7 +12,8 @@ from PIL import Image
 
 from alnus.errors import MediaError
 from alnus.media import CineStore, IngestItem, ingest, ingestion
-from alnus.media.entry import stored_meta
+from alnus.media.entry import Rules
+from alnus.media.stored import stored_meta
 
 
 @pytest.fixture
@@ -142,13 +143,15 @@ def test_a_meta_file_that_is_damaged_or_lacks_anything_is_decoded_again(store):
     path = _frames_file(store).parent / "meta.json"
     whole = json.loads(path.read_text())
     item = IngestItem("a.mkv", store.root.parent / "a.mkv")
-    assert stored_meta(store.root, item) == whole
+    rules = Rules().fingerprint()
+    assert stored_meta(store.root, item, rules=rules) == whole
+    assert stored_meta(store.root, item, rules="others") is None
     lacking = [{key: value for key, value in whole.items() if key != lost} for lost in NEEDED + CHECKSUMS_AND_NOTES]
     wrong = [{"frames": "many"}, {"frames": 11}, {"video": None}, {"video": "b"}, {"notes": 3}, {"spacing_mm": "ab"}]
     texts = ["{", "[]", "null", "3", '"text"', "[" * 100_000, *map(json.dumps, lacking)]
     for text in [*texts, *(json.dumps(whole | change) for change in wrong)]:
         path.write_text(text)
-        assert stored_meta(store.root, item) is None, text[:80]
+        assert stored_meta(store.root, item, rules=rules) is None, text[:80]
 
 
 def test_ingestion_mends_a_damaged_meta_file(store, tmp_path):

@@ -60,7 +60,7 @@ def test_readable_videos_are_stored_and_the_rest_is_listed_with_its_reason(tmp_p
     assert report.ingested == ["0.mkv", "1.mkv", "2.mkv", "3.mkv", "4.mkv", "5.dcm"]
     assert [exclusion.video for exclusion in report.excluded] == ["text.dcm"]
     assert (tmp_path / "store" / "excluded.csv").read_text() == (
-        'video,reason\ntext.dcm,"it is not a DICOM or video file, nor an image"\n'
+        'video,reason,code\ntext.dcm,"it is not a DICOM or video file, nor an image",unreadable\n'
     )
     assert calls[-1] == (7, 7)
     assert calls == sorted(calls)

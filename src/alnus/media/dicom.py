@@ -61,6 +61,7 @@ def open_dicom(path: Path, *, limits: DecodeLimits, colours: Colours, threads: i
     else:
         opened = Opened("dicom", iter(()), notes=notes)
         frames = decoded_frames(file, layout_of(file.header, size, notes), order, colours, opened)
+        opened.frame_count = len(order)
         opened.frames = _timed(frames, [times_s[index] for index in order] if times_s else [nan] * len(order))
     _describe(opened, file, geometry, groups)
     opened.facts = _facts(file, geometry, groups, size, (kept[0], kept[-1]) if len(kept) < count else None, source)

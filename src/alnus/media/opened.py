@@ -31,6 +31,7 @@ class Opened:
     """A checked header and the frames to come.
 
     frames: yields (time in seconds or NaN, (H, W) or (H, W, 3) uint8), one at a time.
+    frame_count: how many frames are to come; None where the header does not say, or not reliably.
     frame_rate_hz: for frames without a time; None where the file states none.
     notes: complete when the frames are exhausted. The rest as in Cine.
     chroma: the strongest departure from grey, 0-255 (`alnus.media.colour.departure`), in cells of 8x8 pixels, over the
@@ -47,6 +48,7 @@ class Opened:
     notes: list[str] = field(default_factory=list)
     chroma: NDArray[np.uint8] | None = None
     facts: DicomFacts | None = None
+    frame_count: int | None = None
 
 
 def settled_times(times_s: list[float], opened: Opened) -> Times:

@@ -20,7 +20,8 @@ from alnus.errors import MediaError
 from alnus.media.refusal import shown
 from alnus.provenance import file_sha256, write_atomic
 
-INDEX, EXCLUDED, META, FRAMES, IMAGE = "index.csv", "excluded.csv", "meta.json", "frames.npy", "image.npy"
+INDEX, EXCLUDED, QUALITY = "index.csv", "excluded.csv", "quality.csv"
+META, FRAMES, IMAGE = "meta.json", "frames.npy", "image.npy"
 NOTE_SEPARATOR = "; "
 
 
@@ -29,7 +30,7 @@ class StoreEntry:
     """A row of index.csv. Rate and spacing are None where the file states none.
 
     sha256: of frames.npy's bytes; source_sha256: of the video's file, or of a folder of frames (`source_sha256`);
-    image_sha256: the same of the still's file, None without a still.
+    image_sha256: the same of the still's file; still_sha256: of image.npy's bytes; both None without a still.
     """
 
     video: str
@@ -44,6 +45,7 @@ class StoreEntry:
     sha256: str
     source_sha256: str
     image_sha256: str | None
+    still_sha256: str | None
     phantom: bool
     has_image: bool
     notes: str
@@ -101,12 +103,13 @@ class CineStore:
         return np.array(mapped(self.root / entry.key / IMAGE)) if entry.has_image else None
 
     def verify(self) -> list[str]:
-        """Read every cine and return the videos whose frames differ from their checksum; [] where all is well."""
+        """Read everything; return the videos whose frames or still differ from their checksum, [] where all is well."""
         return [entry.video for entry in self._entries.values() if not self._is_intact(entry)]
 
     def _is_intact(self, entry: StoreEntry) -> bool:
         try:
-            return file_sha256(self.root / entry.key / FRAMES) == entry.sha256
+            is_still_intact = not entry.has_image or file_sha256(self.root / entry.key / IMAGE) == entry.still_sha256
+            return is_still_intact and file_sha256(self.root / entry.key / FRAMES) == entry.sha256
         except OSError:
             return False
 
@@ -155,6 +158,7 @@ def parsed_row(row: dict[str, str]) -> StoreEntry:
         sha256=row["sha256"],
         source_sha256=row["source_sha256"],
         image_sha256=row["image_sha256"] or None,
+        still_sha256=row["still_sha256"] or None,
         phantom=row["phantom"] == "True",
         has_image=row["has_image"] == "True",
         notes=row["notes"],
