@@ -55,6 +55,22 @@ def check_lengths(labels: BoolArray, other: NDArray[np.generic], name: str) -> N
         raise CohortError(f"{name}: {len(other)} values for {len(labels)} labels; give one value a patient")
 
 
+def checked_identities(values: ArrayLike, labels: BoolArray, *, name: str) -> NDArray[np.int64]:
+    """Return numbers from 0 that tell the units (patients, centres, readers) apart, (rows,); text or numbers alike.
+
+    Raises CohortError where one is missing or there is not one for each label.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise CohortError(f"{name}: one value a row is expected, received an array of shape {array.shape}")
+    check_lengths(labels, array, name)
+    missing = np.array([value is None or value != value or value == "" for value in array.tolist()])
+    if missing.any():
+        where = int(np.flatnonzero(missing)[0])
+        raise CohortError(f"{name}: position {where} (from 0) is empty; every row needs its own")
+    return np.unique(array.astype(str) if array.dtype == object else array, return_inverse=True)[1].astype(np.int64)
+
+
 def check_classes(labels: BoolArray, *, least: int) -> None:
     """Raise CohortError where a class has fewer than `least` patients."""
     positive = int(labels.sum())

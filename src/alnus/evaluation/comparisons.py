@@ -39,7 +39,8 @@ def declared_pairs(config: EvaluationConfig, kinds: Mapping[str, str]) -> list[t
 def compare_all(patients: pd.DataFrame, config: EvaluationConfig, kinds: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the comparisons of one set: the declared ones with Holm's correction, then each model with each reader.
 
-    patients: the set's rows of `to_patients`, called. Pairs of which the set lacks a source are left out.
+    patients: the set's rows of `to_patients`, called. Pairs of which the set lacks a source are left out, and so are
+    tests that the patients do not allow, but both count in Holm's family: it is what was declared, not what remained.
     """
     present = set(patients["source"])
     declared = declared_pairs(config, kinds)
@@ -53,7 +54,7 @@ def compare_all(patients: pd.DataFrame, config: EvaluationConfig, kinds: Mapping
         if {a, b} <= present
     ]
     for test in ("auc", "mcnemar"):
-        _correct([row[test] for row in rows if row["declared"] and row[test] is not None])
+        _correct([row[test] for row in rows if row["declared"] and row[test] is not None], family=len(declared))
     return rows
 
 
@@ -89,7 +90,7 @@ def _both(patients: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     return of_a.merge(of_b, on="patient_id", suffixes=("_a", "_b"), validate="one_to_one")
 
 
-def _correct(tests: list[dict[str, Any]]) -> None:
-    """Fill p_holm of the tests, which are one family."""
-    for test, adjusted in zip(tests, holm([test["p_value"] for test in tests]), strict=True):
+def _correct(tests: list[dict[str, Any]], *, family: int) -> None:
+    """Fill p_holm of the tests, of a family in which those that could not be computed count too."""
+    for test, adjusted in zip(tests, holm([test["p_value"] for test in tests], family=family), strict=True):
         test["p_holm"] = adjusted

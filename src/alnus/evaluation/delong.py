@@ -1,7 +1,8 @@
 """The area under the ROC curve (AUC), its interval, and the paired test of two of them, after DeLong.
 
 Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44:837 (1988); the fast form: Sun and Xu, IEEE Signal
-Processing Letters 21:1389 (2014).
+Processing Letters 21:1389 (2014); the logit interval: Pepe, "The statistical evaluation of medical tests" (2003),
+section 5.2; the score interval: Newcombe, Stat Med 25:559 (2006), method 5.
 Departures: Sun and Xu subtract a midrank within the class from the midrank among all; the two counts of a sorted
 search give the same number, in whole halves, so that equal scores give a difference of exactly zero.
 """
@@ -9,10 +10,11 @@ search give the same number, in whole halves, so that equal scores give a differ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
+from scipy import optimize, special
 
 from alnus.errors import CohortError, UsageError
 from alnus.evaluation.checks import (
@@ -24,6 +26,9 @@ from alnus.evaluation.checks import (
     checked_binary,
     checked_scores,
 )
+
+Interval = Literal["delong", "logit", "score"]
+"""How the interval of an AUC is made."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +52,58 @@ class AucDifference:
     p_value: float
 
 
-def auc(labels: ArrayLike, scores: ArrayLike, *, confidence: float = 0.95) -> Estimate:
-    """Area under the ROC curve with DeLong's interval. Ties count one half.
+def auc(labels: ArrayLike, scores: ArrayLike, *, confidence: float = 0.95, interval: Interval = "delong") -> Estimate:
+    """Area under the ROC curve with its interval. Ties count one half.
 
     labels: (patients,), 1 = metastasis. scores: (patients,), higher = more suspicious, finite; any monotone scale.
-    Where the scores separate the classes without an exception (AUC 1 or 0), and where all scores are equal (0.5),
-    DeLong's variance is zero and the interval is the single point: it then says nothing of the uncertainty, and
-    `evaluate` marks it so. Otherwise the interval is estimate +- z * standard_error. It is too short for few
-    patients and a high AUC: with 21 positives of 61, binormal scores, 95% intervals covered a true AUC of 0.80 in
-    93%, 0.856 in 92% and 0.914 in 89% of 20,000 simulated studies (100 of 200: 94%, 94%, 93%).
-    Raises CohortError where a class has fewer than two patients or the arrays are not as above.
+    interval:
+
+    - "delong": estimate ± z · standard_error, clipped to [0, 1]. Where the scores separate the classes without an
+      exception (AUC 1 or 0), and where all scores are equal (0.5), DeLong's variance is zero and the interval is the
+      single point: it then says nothing of the uncertainty, and `evaluate` marks it so.
+    - "logit": the same on the scale log(A / (1 - A)), taken back; never leaves (0, 1). Where DeLong's variance is
+      zero, the answer is that of "score".
+    - "score": Newcombe's, which asks for each true AUC whether the observed one would be unlikely; it uses the two
+      class sizes and no variance of the scores, and is no point even at an AUC of 0 or 1.
+
+    standard_error is DeLong's throughout. `docs/explanation/statistics.md` says how often each interval covers the
+    truth at 21 positives of 61.
+    Raises CohortError where a class has fewer than two patients or the arrays are not as above, UsageError for another
+    interval.
     """
     check_confidence(confidence)
-    truth, (values,) = _checked(labels, scores)
+    if interval not in get_args(Interval):
+        raise UsageError(f"interval: '{interval}' is not one of {', '.join(get_args(Interval))}")
+    truth, (values,) = checked_sources(labels, scores)
     positive, negative = _wins(truth, values)
     estimate = _mean_win(positive, len(negative))
     error = float(np.sqrt(_variance(positive, negative)))
-    half = _normal_quantile(confidence) * error
-    return Estimate(estimate, max(0.0, estimate - half), min(1.0, estimate + half), error)
+    z = _normal_quantile(confidence)
+    if interval == "score" or (interval == "logit" and error == 0):
+        return Estimate(estimate, *score_interval(estimate, len(positive), len(negative), z=z), error)
+    if interval == "logit":
+        half = z * error / (estimate * (1 - estimate))
+        low, high = special.expit(special.logit(estimate) + np.array([-half, half]))
+        return Estimate(estimate, float(low), float(high), error)
+    return Estimate(estimate, max(0.0, estimate - z * error), min(1.0, estimate + z * error), error)
+
+
+def score_interval(estimate: float, positive: int, negative: int, *, z: float) -> tuple[float, float]:
+    """Return the true AUCs that the observed one does not contradict: |observed - true| = z · its standard error.
+
+    The standard error at a true AUC θ is Hanley and McNeil's for exponential scores, with both class sizes less one
+    replaced by their mean less one: V(θ) = θ(1 - θ)(1 + N*((1 - θ)/(2 - θ) + θ/(1 + θ))) / mn, N* = (m + n)/2 - 1.
+    """
+    mean = (positive + negative) / 2 - 1
+
+    def excess(true: float) -> float:
+        spread = 1 + mean * ((1 - true) / (2 - true) + true / (1 + true))
+        return (estimate - true) ** 2 - z**2 * true * (1 - true) * spread / (positive * negative)
+
+    step = 1e-12  # 0 and 1 are roots as well, of no meaning; beside the estimate the excess is negative
+    low = optimize.brentq(excess, 0.0, estimate * (1 - step), xtol=1e-14) if estimate > 0 else 0.0
+    high = optimize.brentq(excess, estimate + (1 - estimate) * step, 1.0, xtol=1e-14) if estimate < 1 else 1.0
+    return float(low), float(high)
 
 
 def compare_aucs(
@@ -78,7 +117,7 @@ def compare_aucs(
     against scores that are all equal, say), because then the test does not exist.
     """
     check_confidence(confidence)
-    truth, (a, b) = _checked(labels, scores_a, scores_b)
+    truth, (a, b) = checked_sources(labels, scores_a, scores_b)
     positive_a, negative_a = _wins(truth, a)
     positive_b, negative_b = _wins(truth, b)
     difference = _mean_win(positive_a, len(negative_a)) - _mean_win(positive_b, len(negative_b))
@@ -112,13 +151,20 @@ def needed_correlation(a: Estimate, b: Estimate, *, p_value: float = 0.05) -> fl
     return float((squares - widest**2) / (2 * a.standard_error * b.standard_error))
 
 
-def _checked(labels: ArrayLike, *scores: ArrayLike) -> tuple[BoolArray, list[FloatArray]]:
+def checked_sources(labels: ArrayLike, *scores: ArrayLike) -> tuple[BoolArray, list[FloatArray]]:
+    """Return the labels and each source's scores, checked, with at least two patients of each class."""
     truth = checked_binary(labels, "labels")
     checked = [checked_scores(values) for values in scores]
     for values in checked:
         check_lengths(truth, values, "scores")
     check_classes(truth, least=2)
     return truth, checked
+
+
+def structural_components(truth: BoolArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return V10, the share of negatives below each positive, and V01, that of positives above each negative."""
+    positive, negative = _wins(truth, scores)
+    return positive / (2 * len(negative)), negative / (2 * len(positive))
 
 
 def _wins(truth: BoolArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -132,9 +178,11 @@ def _wins(truth: BoolArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]
 
 def _twice_below(values: FloatArray, others: FloatArray) -> FloatArray:
     ordered = np.sort(others)
-    below = np.searchsorted(ordered, values, "left")
-    not_above = np.searchsorted(ordered, values, "right")
-    return (below + not_above).astype(np.float64)
+    order = np.argsort(values)  # searched in rising order, memory is read forwards: four times as fast for a million
+    rising = values[order]
+    twice = np.empty(len(values))
+    twice[order] = np.searchsorted(ordered, rising, "left") + np.searchsorted(ordered, rising, "right")
+    return twice
 
 
 def _mean_win(positive_wins: FloatArray, negatives: int) -> float:

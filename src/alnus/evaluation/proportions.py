@@ -1,24 +1,25 @@
 """Accuracy, sensitivity, specificity and predictive values from a 2x2 table, with exact intervals.
 
-Source: Clopper and Pearson, Biometrika 26:404 (1934).
+Source: Clopper and Pearson, Biometrika 26:404 (1934); Wilson, J Am Stat Assoc 22:209 (1927).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from alnus.errors import CohortError
+from alnus.errors import CohortError, UsageError
 from alnus.evaluation.checks import check_confidence, check_lengths, checked_binary
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share of patients with its exact interval; `numerator` of `denominator`, all in [0, 1]."""
+    """A share of patients with its interval; `numerator` of `denominator`, all in [0, 1]."""
 
     numerator: int
     denominator: int
@@ -37,21 +38,45 @@ class Counts:
     tn: int
 
 
-def proportion(numerator: int, denominator: int, *, confidence: float = 0.95) -> Proportion:
-    """Return a share with its Clopper-Pearson interval; 0 of n starts at 0 and n of n ends at 1.
+def proportion(
+    numerator: int,
+    denominator: int,
+    *,
+    confidence: float = 0.95,
+    interval: Literal["clopper-pearson", "wilson"] = "clopper-pearson",
+) -> Proportion:
+    """Return a share with its interval; 0 of n starts at 0 and n of n ends at 1.
 
+    "clopper-pearson" is exact: it covers the truth at least as often as stated, with few patients more often.
+    "wilson" covers as often as stated on average over the true shares, sometimes less; it is shorter.
     Raises CohortError where the denominator is 0, for there is no share of nobody, or the numerator exceeds it.
     """
     check_confidence(confidence)
+    if interval not in ("clopper-pearson", "wilson"):
+        raise UsageError(f"interval: '{interval}' is not clopper-pearson or wilson")
     if not 0 <= numerator <= denominator or denominator == 0:
         raise CohortError(
             f"proportion: {numerator} of {denominator} is no share of patients; "
             "the denominator must be at least 1 and the numerator within it"
         )
+    ends = _wilson if interval == "wilson" else _clopper_pearson
+    return Proportion(numerator, denominator, numerator / denominator, *ends(numerator, denominator, confidence))
+
+
+def _clopper_pearson(numerator: int, denominator: int, confidence: float) -> tuple[float, float]:
     tail = (1 - confidence) / 2
     low = special.betaincinv(numerator, denominator - numerator + 1, tail) if numerator else 0.0
     high = special.betaincinv(numerator + 1, denominator - numerator, 1 - tail) if numerator < denominator else 1.0
-    return Proportion(numerator, denominator, numerator / denominator, float(low), float(high))
+    return float(low), float(high)
+
+
+def _wilson(numerator: int, denominator: int, confidence: float) -> tuple[float, float]:
+    z = float(special.ndtri(0.5 + confidence / 2))
+    middle = numerator + z**2 / 2
+    half = z * (numerator * (denominator - numerator) / denominator + z**2 / 4) ** 0.5
+    low = (middle - half) / (denominator + z**2) if numerator else 0.0
+    high = (middle + half) / (denominator + z**2) if numerator < denominator else 1.0
+    return low, high
 
 
 def confusion(labels: ArrayLike, calls: ArrayLike) -> Counts:
