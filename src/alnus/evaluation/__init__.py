@@ -9,14 +9,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alnus.evaluation.clustered import clustered_auc as clustered_auc
+    from alnus.evaluation.clustered import compare_clustered_aucs as compare_clustered_aucs
     from alnus.evaluation.delong import AucDifference as AucDifference
     from alnus.evaluation.delong import Estimate as Estimate
     from alnus.evaluation.delong import auc as auc
     from alnus.evaluation.delong import compare_aucs as compare_aucs
     from alnus.evaluation.delong import needed_correlation as needed_correlation
+    from alnus.evaluation.independent_aucs import IndependentAucDifference as IndependentAucDifference
+    from alnus.evaluation.independent_aucs import compare_independent_aucs as compare_independent_aucs
+    from alnus.evaluation.likelihood_ratios import LikelihoodRatio as LikelihoodRatio
+    from alnus.evaluation.likelihood_ratios import negative_likelihood_ratio as negative_likelihood_ratio
+    from alnus.evaluation.likelihood_ratios import positive_likelihood_ratio as positive_likelihood_ratio
+    from alnus.evaluation.multiplicity import AdjustedTest as AdjustedTest
+    from alnus.evaluation.multiplicity import DeclaredTest as DeclaredTest
+    from alnus.evaluation.multiplicity import adjust as adjust
+    from alnus.evaluation.operating_points import OperatingPoint as OperatingPoint
+    from alnus.evaluation.operating_points import RocBand as RocBand
+    from alnus.evaluation.operating_points import roc_band as roc_band
+    from alnus.evaluation.operating_points import sensitivity_at as sensitivity_at
+    from alnus.evaluation.operating_points import specificity_at as specificity_at
     from alnus.evaluation.paired import McNemar as McNemar
     from alnus.evaluation.paired import holm as holm
     from alnus.evaluation.paired import mcnemar as mcnemar
+    from alnus.evaluation.paired_proportions import PairedDifference as PairedDifference
+    from alnus.evaluation.paired_proportions import compare_calls as compare_calls
+    from alnus.evaluation.partial_area import partial_auc as partial_auc
+    from alnus.evaluation.power import SampleSize as SampleSize
+    from alnus.evaluation.power import auc_correlation as auc_correlation
+    from alnus.evaluation.power import auc_variance as auc_variance
+    from alnus.evaluation.power import patients_for_auc as patients_for_auc
+    from alnus.evaluation.power import patients_for_auc_difference as patients_for_auc_difference
+    from alnus.evaluation.power import patients_for_auc_width as patients_for_auc_width
+    from alnus.evaluation.power import patients_for_sensitivity as patients_for_sensitivity
+    from alnus.evaluation.power import power_of_auc_difference as power_of_auc_difference
+    from alnus.evaluation.power import underpowered as underpowered
+    from alnus.evaluation.predictive_values import PredictiveValues as PredictiveValues
+    from alnus.evaluation.predictive_values import compare_predictive_values as compare_predictive_values
     from alnus.evaluation.proportions import MEASURES as MEASURES
     from alnus.evaluation.proportions import Counts as Counts
     from alnus.evaluation.proportions import Proportion as Proportion
@@ -27,6 +56,7 @@ if TYPE_CHECKING:
     from alnus.evaluation.proportions import proportion as proportion
     from alnus.evaluation.proportions import sensitivity as sensitivity
     from alnus.evaluation.proportions import specificity as specificity
+    from alnus.evaluation.resampling import bootstrap as bootstrap
     from alnus.evaluation.results import compare_sources as compare_sources
     from alnus.evaluation.results import evaluate as evaluate
     from alnus.evaluation.results import evaluate_readers as evaluate_readers
@@ -43,12 +73,25 @@ if TYPE_CHECKING:
     from alnus.evaluation.thresholds import freeze_thresholds as freeze_thresholds
 
 _HOME = {
+    "clustered": ("clustered_auc", "compare_clustered_aucs"),
     "delong": ("AucDifference", "Estimate", "auc", "compare_aucs", "needed_correlation"),
+    "independent_aucs": ("IndependentAucDifference", "compare_independent_aucs"),
+    "likelihood_ratios": ("LikelihoodRatio", "negative_likelihood_ratio", "positive_likelihood_ratio"),
+    "multiplicity": ("AdjustedTest", "DeclaredTest", "adjust"),
+    "operating_points": ("OperatingPoint", "RocBand", "roc_band", "sensitivity_at", "specificity_at"),
     "paired": ("McNemar", "holm", "mcnemar"),
-    "proportions": (
-        "MEASURES", "Counts", "Proportion", "accuracy", "confusion", "npv", "ppv", "proportion", "sensitivity",
-        "specificity",
+    "paired_proportions": ("PairedDifference", "compare_calls"),
+    "partial_area": ("partial_auc",),
+    "power": (
+        "SampleSize", "auc_correlation", "auc_variance", "patients_for_auc", "patients_for_auc_difference",
+        "patients_for_auc_width", "patients_for_sensitivity", "power_of_auc_difference", "underpowered",
     ),
+    "predictive_values": ("PredictiveValues", "compare_predictive_values"),
+    "proportions": (
+        "MEASURES", "Counts", "Proportion", "accuracy", "confusion", "npv", "ppv", "proportion",
+        "sensitivity", "specificity",
+    ),
+    "resampling": ("bootstrap",),
     "results": ("compare_sources", "evaluate", "evaluate_readers", "results_schema"),
     "roc": ("RocCurve", "roc_curve", "youden_threshold"),
     "table": ("check_predictions", "read_predictions", "to_patients"),
