@@ -20,6 +20,7 @@ _JP2_SEARCHED = 4096  # bytes: the boxes before the code stream
 _NO_FRAME = (0xC4, 0xC8, 0xCC)  # DHT, JPG and DAC lie among the markers of frame headers, 0xC0 to 0xCF
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 _JPEG_LS = 0xF7
+_ADOBE_BYTES = 14  # a shorter segment of that name has no transform; libjpeg leaves it out too
 _START_OF_SCAN, _APP0, _APP14 = 0xDA, 0xE0, 0xEE
 _COD, _SOT = 0xFF52, 0xFF90
 
@@ -76,9 +77,10 @@ def _jpeg(frame: bytes) -> CodeStream | None:
             return None
         if marker == _APP0 and frame[at + 4 : at + 9] == b"JFIF\0":
             has_jfif = True
-        if marker == _APP14 and frame[at + 4 : at + 9] == b"Adobe":
+        length = _number(frame, at + 2, 2)
+        if marker == _APP14 and frame[at + 4 : at + 9] == b"Adobe" and length >= _ADOBE_BYTES:
             adobe = frame[at + 15]
-        at += 2 + _number(frame, at + 2, 2)
+        at += 2 + length
     return None
 
 
