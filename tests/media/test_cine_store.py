@@ -12,7 +12,7 @@ from PIL import Image
 
 from alnus.errors import MediaError
 from alnus.media import CineStore, IngestItem, ingest, ingestion
-from alnus.media.entry import Rules
+from alnus.media.rules import Rules
 from alnus.media.stored import stored_meta
 
 

@@ -6,10 +6,9 @@ comes from the file's header as text.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
@@ -17,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from alnus.config import QualityConfig
 from alnus.media.cine import Box, Times
 from alnus.media.colour import Pixels, luma_of
 from alnus.media.frames_file import FramesFile, FramesWriter, StoreWriteError, finished, writing
@@ -26,30 +24,22 @@ from alnus.media.opened import Opened, settled_times
 from alnus.media.opening import foreign_faults, open_frames, read_cine
 from alnus.media.quality import Finding, Observed, Observer, exclusion, only_warnings
 from alnus.media.refusal import Refused, quiet
-from alnus.media.sources import Excluded, IngestItem, entry_key, source_sha256, source_state, unusable_still
-from alnus.media.store import FRAMES, IMAGE, META
+from alnus.media.rules import Rules
+from alnus.media.sources import (
+    Excluded,
+    IngestItem,
+    check_keyframe,
+    entry_key,
+    source_sha256,
+    source_state,
+    unusable_still,
+)
+from alnus.media.store import FRAMES, IMAGE, META, PARTIAL
 from alnus.media.stored import FORMAT
 from alnus.media.view import Seen, View, blackened, judged, look, stated_region, written_box
-from alnus.provenance import file_sha256, text_sha256, write_json
+from alnus.provenance import file_sha256, write_json
 
-__all__ = ["IngestItem", "Rules", "StoreWriteError", "check_keyframe", "ingest_one"]
-
-PARTIAL = ".partial"  # suffix of the folder of an entry that is being written
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What holds for every video of an ingestion beside the limits of decoding.
-
-    gate: False keeps what the quality gate would exclude, with a warning.
-    """
-
-    quality: QualityConfig = field(default_factory=QualityConfig)
-    gate: bool = False
-
-    def fingerprint(self) -> str:
-        """Return what an entry remembers of the rules: another gate judges anew."""
-        return text_sha256(json.dumps([self.quality.model_dump(mode="json"), self.gate]))[:16]
+__all__ = ["IngestItem", "StoreWriteError", "ingest_one"]
 
 
 @dataclass(frozen=True)
@@ -68,13 +58,6 @@ class _Decoded:
         """(width, height) of the whole frame."""
         height, width = self.observed.size
         return width, height
-
-
-def check_keyframe(item: IngestItem, frames: int) -> None:
-    """Refuse a keyframe outside the cine. Raises Excluded."""
-    if item.keyframe is not None and not 0 <= item.keyframe < frames:
-        reason = f"keyframe {item.keyframe} is outside the cine, whose {frames} frames count from 0"
-        raise Excluded(reason, code="keyframe_outside")
 
 
 def ingest_one(item: IngestItem, store: Path, *, limits: DecodeLimits, rules: Rules | None = None) -> dict[str, Any]:

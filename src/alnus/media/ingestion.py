@@ -13,14 +13,15 @@ from typing import Any
 from alnus.config import QualityConfig
 from alnus.errors import MediaError
 from alnus.media.engines import Engine, answers
-from alnus.media.entry import PARTIAL, Rules, StoreWriteError, check_keyframe
+from alnus.media.frames_file import StoreWriteError
 from alnus.media.limits import DEFAULT_LIMITS, DecodeLimits
 from alnus.media.locking import locked
 from alnus.media.pool import cores
 from alnus.media.refusal import Refused, shown
 from alnus.media.report import Exclusion, IngestReport, VideoFinding
-from alnus.media.sources import UNREADABLE, Excluded, IngestItem, entry_key
-from alnus.media.store import EXCLUDED, META, QUALITY, StoreEntry, write_index, write_table
+from alnus.media.rules import Rules
+from alnus.media.sources import UNREADABLE, Excluded, IngestItem, check_keyframe, entry_key
+from alnus.media.store import EXCLUDED, META, PARTIAL, QUALITY, StoreEntry, write_index, write_table
 from alnus.media.stored import read_meta, stored_meta, stored_row
 from alnus.media.tasks import task_of
 

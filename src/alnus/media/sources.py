@@ -44,6 +44,13 @@ def entry_key(item: IngestItem) -> str:
     return hashlib.sha256(f"{item.video}\n{roi}".encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
+def check_keyframe(item: IngestItem, frames: int) -> None:
+    """Refuse a keyframe outside the cine. Raises Excluded."""
+    if item.keyframe is not None and not 0 <= item.keyframe < frames:
+        reason = f"keyframe {item.keyframe} is outside the cine, whose {frames} frames count from 0"
+        raise Excluded(reason, code="keyframe_outside")
+
+
 def source_state(item: IngestItem) -> dict[str, Any]:
     """Return what tells whether an entry must be made anew: size and time of the sources, ROI. Raises Refused."""
     return {

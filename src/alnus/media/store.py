@@ -22,6 +22,7 @@ from alnus.provenance import file_sha256, write_atomic
 
 INDEX, EXCLUDED, QUALITY = "index.csv", "excluded.csv", "quality.csv"
 META, FRAMES, IMAGE = "meta.json", "frames.npy", "image.npy"
+PARTIAL = ".partial"  # suffix of the folder of an entry that is being written
 NOTE_SEPARATOR = "; "
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from alnus.config import QualityConfig
 from alnus.media.cine import Box
-from alnus.media.entry import Rules, ingest_one
 from alnus.media.limits import DecodeLimits
+from alnus.media.rules import Rules
 from alnus.media.sources import Excluded, IngestItem
 
 
@@ -33,6 +33,8 @@ def ingested(task: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
 
     Raises Refused for a file that cannot be read, StoreWriteError where the store cannot be written.
     """
+    from alnus.media.entry import ingest_one  # PyAV and SciPy, which the asking process does not need
+
     item = IngestItem(
         task["video"],
         Path(task["path"]),
