@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alnus.media.cine import Box, Cine, Frames, Times
+    from alnus.media.guarded import open_guarded
     from alnus.media.ingestion import Exclusion, IngestItem, IngestReport, ingest
     from alnus.media.limits import DEFAULT_LIMITS, DecodeLimits
     from alnus.media.opening import open_cine
@@ -18,6 +19,7 @@ _HOMES = {
     "Cine": "cine",
     "Frames": "cine",
     "Times": "cine",
+    "open_guarded": "guarded",
     "Exclusion": "ingestion",
     "IngestItem": "ingestion",
     "IngestReport": "ingestion",
@@ -44,6 +46,7 @@ __all__ = [
     "Times",
     "ingest",
     "open_cine",
+    "open_guarded",
     "write_mp4",
 ]
 

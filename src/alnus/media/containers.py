@@ -15,6 +15,7 @@ from typing import BinaryIO
 from alnus.media.refusal import Refused
 
 HEAD_BYTES = 512
+_NO_FILE = "it is neither a file nor a directory (a FIFO, socket or device)"
 
 VIDEOS = ("avi", "mov", "mpeg", "mpegvideo", "mpegts", "matroska", "gif", "asf", "h264", "hevc")  # FFmpeg's demuxers
 STILLS = ("png", "jpeg", "bmp", "tiff")
@@ -59,16 +60,20 @@ def _is_bare_dicom(head: bytes) -> bool:
 def first_bytes(path: Path) -> bytes:
     """Return the first bytes of a regular file, or b"" for a directory.
 
-    Raises Refused for a path that is missing, empty, unreadable, a FIFO or a device.
+    Raises Refused for a path that is missing, empty, unreadable, a FIFO or a device. What /proc shows as files have
+    no size, count as empty and are not read: some never end, some wait.
     """
     try:
-        mode = path.stat().st_mode
+        mode = path.stat().st_mode  # before opening: a device may act upon that
         if stat.S_ISDIR(mode):
             return b""
         if not stat.S_ISREG(mode):
-            raise Refused("it is neither a file nor a directory (a FIFO, socket or device)")
-        with path.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
+            raise Refused(_NO_FILE)
+        with os.fdopen(_without_waiting(path), "rb") as stream:
+            opened = os.fstat(stream.fileno())
+            if not stat.S_ISREG(opened.st_mode):
+                raise Refused(_NO_FILE)
+            head = stream.read(HEAD_BYTES) if opened.st_size else b""
     except FileNotFoundError:
         raise Refused("there is no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
@@ -77,6 +82,18 @@ def first_bytes(path: Path) -> bytes:
     if not head:
         raise Refused("the file is empty")
     return head
+
+
+def _without_waiting(path: Path) -> int:
+    """Open what was a file a moment ago: if it has become a FIFO since, do not wait for its writer."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def bytes_of(path: Path) -> int:
+    """Return the size of a file, or of the files of a folder together. Raises OSError."""
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
 
 
 def is_cut(stream: BinaryIO, container: str) -> bool:

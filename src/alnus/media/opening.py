@@ -8,10 +8,10 @@ import numpy as np
 
 from alnus.errors import MediaError
 from alnus.media.cine import Cine
-from alnus.media.containers import STILLS, first_bytes, sniffed
+from alnus.media.containers import STILLS, bytes_of, first_bytes, sniffed
 from alnus.media.limits import DEFAULT_LIMITS, DecodeLimits
 from alnus.media.opened import Coloured, Colours, Opened, settled_times
-from alnus.media.refusal import Refused, quiet, shown
+from alnus.media.refusal import OutOfMemory, Refused, quiet, shown
 from alnus.media.stills import open_folder, open_still
 
 
@@ -49,6 +49,8 @@ class foreign_faults:  # noqa: N801  reads as a statement: with foreign_faults()
         """Let verdicts and the user's interruption pass, and write faults of the store (AlnusError)."""
         if isinstance(error, (Refused, Coloured, MediaError)) or not isinstance(error, Exception):
             return
+        if isinstance(error, MemoryError):
+            raise OutOfMemory("decoding it needs more memory than there is") from None
         raise Refused(f"it cannot be decoded ({type(error).__name__})") from None
 
 
@@ -57,6 +59,12 @@ def open_frames(path: Path, *, limits: DecodeLimits, colours: Colours, threads: 
 
     threads: of a video decoder; 0 lets FFmpeg choose. Call it, and take its frames, inside `quiet()`.
     """
+    opened = _told_by_content(path, limits, colours, threads)
+    opened.frames = limits.metered(opened.frames, bytes_of(path))
+    return opened
+
+
+def _told_by_content(path: Path, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
     head = first_bytes(path)
     if not head:
         return open_folder(path, limits=limits, colours=colours)

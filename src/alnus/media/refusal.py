@@ -16,6 +16,10 @@ class Refused(Exception):  # noqa: N818  it is a verdict on a file; `open_cine` 
     """A file is not read, for the reason that is the exception's text."""
 
 
+class OutOfMemory(Refused):
+    """Decoding it needs more memory than the process may take."""
+
+
 def shown(path: Path | str) -> str:
     """Return a path as one printable line, whatever characters its name holds."""
     text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,60 +1,102 @@
-"""The decoding process: `python -m alnus.media.worker`. Tasks come as lines of JSON, answers go back as such."""
+"""The decoding process: `python -m alnus.media.worker`. Tasks come as lines of JSON, answers go back as such.
+
+It ends as soon as its input does, also while it decodes: no process is left behind by one that was killed.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import sys
-from dataclasses import asdict
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
-from alnus.media.cine import Box
-from alnus.media.entry import IngestItem, StoreWriteError, ingest_one
-from alnus.media.limits import DecodeLimits
-from alnus.media.pool import READY
-from alnus.media.refusal import Refused
+from alnus.media.budget import Budget, fence, writable_bytes
+from alnus.media.containers import bytes_of
+from alnus.media.frames_file import StoreWriteError
+from alnus.media.guarded import FRAMES_TASK, written_frames
+from alnus.media.limits import MEBIBYTE, DecodeLimits
+from alnus.media.pool import READY, SPENT
+from alnus.media.refusal import OutOfMemory, Refused
+from alnus.media.tasks import ingested
 
-
-def task_of(item: IngestItem, store: Path, limits: DecodeLimits) -> dict[str, Any]:
-    """Return an item as what JSON can hold."""
-    return {
-        "video": item.video,
-        "path": str(item.path),
-        "roi": None if item.roi is None else asdict(item.roi),
-        "image": None if item.image is None else str(item.image),
-        "keyframe": item.keyframe,
-        "store": str(store),
-        "limits": asdict(limits),
-    }
+_READERS = ("alnus.media.dicom", "alnus.media.entry", "alnus.media.video")
+_INPUT = 0  # the descriptor of standard input
+_GROWN_BYTES = 256 * MEBIBYTE  # kept by allocators or lost by a codec: a process that holds so much more is replaced
 
 
 def answer_to(task: dict[str, Any]) -> dict[str, Any]:
-    """Ingest a task's video: {"meta": …}, {"refused": reason} or {"store": what keeps the store from being written}."""
-    item = IngestItem(
-        task["video"],
-        Path(task["path"]),
-        roi=None if task["roi"] is None else Box(**task["roi"]),
-        image=None if task["image"] is None else Path(task["image"]),
-        keyframe=task["keyframe"],
-    )
+    """Do a task within its budget; else {"refused": reason} or {"store": what keeps the store from being written}."""
+    limits = DecodeLimits(**task["limits"])
+    budget = Budget(limits, _source_bytes(task))
     try:
-        return {"meta": ingest_one(item, Path(task["store"]), limits=DecodeLimits(**task["limits"]))}
+        with budget:
+            return _done(task, replace(limits, pulse=budget.decoded))
+    except (OutOfMemory, MemoryError):
+        needed = f"decoding needed more than {budget.memory_bytes // MEBIBYTE} MB of memory"
+        return {"refused": needed, SPENT: True}
     except Refused as refused:
         return {"refused": str(refused)}
     except StoreWriteError as error:
         return {"store": str(error)}
 
 
+def _done(task: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
+    """Return the answer to a task. Raises Refused or StoreWriteError."""
+    if task.get("do") == FRAMES_TASK:
+        return written_frames(Path(task["path"]), Path(task["out"]), limits=limits)
+    return ingested(task, limits)
+
+
+def _source_bytes(task: dict[str, Any]) -> int:
+    """Return the size of a task's sources; what is not there or cannot be measured counts nothing."""
+    total = 0
+    for name in (task.get("path"), task.get("image")):
+        with contextlib.suppress(OSError, ValueError):
+            total += 0 if name is None else bytes_of(Path(name))
+    return total
+
+
 def main() -> None:
     """Answer until the input ends, which it does when the asking process ends."""
+    fence()
+    for name in _READERS:  # here, so that the first file does not pay for them out of its budget
+        import_module(name)
+    tasks: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+    before = writable_bytes() or 0
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)  # what a library prints goes where errors go, not among the answers
         answers.write(f"{READY}\n")
         answers.flush()
-        for line in sys.stdin:
-            answers.write(json.dumps(answer_to(json.loads(line))) + "\n")
+        while True:
+            answer = answer_to(json.loads(tasks.get()))
+            if (writable_bytes() or 0) > before + _GROWN_BYTES:
+                answer[SPENT] = True
+            answers.write(json.dumps(answer) + "\n")
             answers.flush()
+
+
+def _listen(tasks: SimpleQueue[bytes]) -> None:
+    """Pass each line of the input on; end the process with the input, in the midst of a task if need be.
+
+    Only a decoder that never lets go of the interpreter defers this, until its budget is used up.
+    """
+    for line in _lines(_INPUT):
+        tasks.put(line)
+    os._exit(0)
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    rest = b""
+    while block := os.read(descriptor, 1 << 16):
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
 
 
 if __name__ == "__main__":
