@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alnus.evaluation.agreement import Kappa as Kappa
+    from alnus.evaluation.agreement import cohen_kappa as cohen_kappa
+    from alnus.evaluation.agreement import fleiss_kappa as fleiss_kappa
     from alnus.evaluation.clustered import clustered_auc as clustered_auc
     from alnus.evaluation.clustered import compare_clustered_aucs as compare_clustered_aucs
     from alnus.evaluation.delong import AucDifference as AucDifference
@@ -56,6 +59,17 @@ if TYPE_CHECKING:
     from alnus.evaluation.proportions import proportion as proportion
     from alnus.evaluation.proportions import sensitivity as sensitivity
     from alnus.evaluation.proportions import specificity as specificity
+    from alnus.evaluation.readers.mrmc import Mrmc as Mrmc
+    from alnus.evaluation.readers.mrmc import mrmc as mrmc
+    from alnus.evaluation.readers.ratings import ratings_of as ratings_of
+    from alnus.evaluation.readers.ratings import read_ratings as read_ratings
+    from alnus.evaluation.readers.standalone import Standalone as Standalone
+    from alnus.evaluation.readers.standalone import model_against_readers as model_against_readers
+    from alnus.evaluation.readers.text import mrmc_lines as mrmc_lines
+    from alnus.evaluation.readers.text import standalone_lines as standalone_lines
+    from alnus.evaluation.readers.text import times_lines as times_lines
+    from alnus.evaluation.readers.times import ReadingTimes as ReadingTimes
+    from alnus.evaluation.readers.times import reading_times as reading_times
     from alnus.evaluation.resampling import bootstrap as bootstrap
     from alnus.evaluation.results import compare_sources as compare_sources
     from alnus.evaluation.results import evaluate as evaluate
@@ -73,6 +87,7 @@ if TYPE_CHECKING:
     from alnus.evaluation.thresholds import freeze_thresholds as freeze_thresholds
 
 _HOME = {
+    "agreement": ("Kappa", "cohen_kappa", "fleiss_kappa"),
     "clustered": ("clustered_auc", "compare_clustered_aucs"),
     "delong": ("AucDifference", "Estimate", "auc", "compare_aucs", "needed_correlation"),
     "independent_aucs": ("IndependentAucDifference", "compare_independent_aucs"),
@@ -92,6 +107,11 @@ _HOME = {
         "sensitivity", "specificity",
     ),
     "resampling": ("bootstrap",),
+    "readers.mrmc": ("Mrmc", "mrmc"),
+    "readers.ratings": ("ratings_of", "read_ratings"),
+    "readers.standalone": ("Standalone", "model_against_readers"),
+    "readers.text": ("mrmc_lines", "standalone_lines", "times_lines"),
+    "readers.times": ("ReadingTimes", "reading_times"),
     "results": ("compare_sources", "evaluate", "evaluate_readers", "results_schema"),
     "roc": ("RocCurve", "roc_curve", "youden_threshold"),
     "table": ("check_predictions", "read_predictions", "to_patients"),
