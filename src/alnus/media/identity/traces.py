@@ -1,0 +1,194 @@
+"""Traces of identity in text and bytes: what looks like a name, an id or a UID, and what a source's header holds.
+
+Source: DICOM PS3.5 6.2.1 (person names: components with carets), PS3.5 9 (UIDs), PS3.15 Table E.1-1 (what identifies).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pydicom
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from alnus.errors import MediaError
+from alnus.media.containers import first_bytes, sniffed
+from alnus.media.identity.allowlist import ALLOWLIST
+from alnus.media.identity.mapping import MAPPED_ROOT, PSEUDONYM
+from alnus.media.refusal import Refused, quiet, shown
+
+Kind = Literal["name", "id", "date", "uid", "text", "element", "bytes", "metadata", "burned-in", "unreadable"]
+
+_LETTERS = r"[^\W\d_]"
+_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    ("name", re.compile(rf"(?<!\w){_LETTERS}[\w'’-]+\^{_LETTERS}[\w'’-]+")),
+    ("uid", re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){5,}(?![\d.])")),
+    (
+        "id",
+        re.compile(
+            r"(?i)\b(?:MRN|medical record (?:no|number)|patient(?:'s)? ?(?:name|id)|accession(?: ?(?:no|number))?)\b"
+            r"[\"']?\s*[:=#]\s*[\"']?([^\s\"',;<>]{3,})"
+        ),
+    ),
+    (
+        "date",
+        re.compile(
+            r"(?i)(?:\bdob\b|\bborn\b|\bgeb\b|birth)\D{0,16}((?:\d{1,4}[-./]\d{1,2}[-./]\d{1,4})|(?:19|20)\d{6})(?!\d)"
+        ),
+    ),
+)
+_SHORTEST_UID = 20
+_STANDARD_ROOT = "1.2.840.10008."
+_LEAST_VARIED = 3  # different characters; 00000000 and XXXX stand for what is unknown
+
+_FREE_TEXT = ("Description", "Comments", "ProtocolName", "PatientState", "Reason", "History")
+_HARMLESS = ("ManufacturerModelName", "SoftwareVersions", "CodeMeaning", "CodeValue", "CodingSchemeDesignator")
+_TEXT_VRS = ("LO", "SH", "ST", "LT", "UT", "UC", "AE", "UR")
+_SHORTEST_TEXT, _SHORTEST_NAME, _SHORTEST_IN_BYTES = 4, 3, 6
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where in a text something identifies: the span of characters, and what it looks like."""
+
+    start: int
+    end: int
+    kind: Kind
+
+
+def pattern_traces(text: str) -> Iterator[Trace]:
+    """Yield what looks like a person's name, a labelled id, a date of birth or a UID that is not mapped."""
+    for kind, pattern in _PATTERNS:
+        for found in pattern.finditer(text):
+            start, end = found.span(found.lastindex or 0)
+            if not _is_ours(kind, text[start:end]):
+                yield Trace(start, end, kind)
+
+
+def _is_ours(kind: Kind, value: str) -> bool:
+    if kind == "uid":
+        return len(value) < _SHORTEST_UID or value.startswith((MAPPED_ROOT, _STANDARD_ROOT))
+    return PSEUDONYM.match(value) is not None
+
+
+@dataclass(frozen=True)
+class Known:
+    """A value that a source's header holds, in one of the ways to write it, lower case."""
+
+    text: str
+    kind: Kind
+
+    def traces(self, lowered: str) -> Iterator[Trace]:
+        """Yield where it stands as a word of its own in a lower-case text."""
+        if self.text in lowered:
+            for found in re.finditer(rf"(?<![^\W_]){re.escape(self.text)}(?![^\W_])", lowered):
+                yield Trace(*found.span(), self.kind)
+
+    def encodings(self) -> set[bytes]:
+        """Return its bytes in the encodings of headers and logs; none for what is short enough to occur by chance."""
+        if len(self.text) < _SHORTEST_IN_BYTES:
+            return set()
+        return {self.text.encode(name, "ignore") for name in ("utf-8", "latin-1", "utf-16-le", "utf-16-be")}
+
+
+def known_values(sources: Iterable[Path]) -> list[Known]:
+    """Return what the DICOM headers of the sources hold that identifies: names, ids, dates, UIDs, institutions, text.
+
+    Sources of other kinds have no header; the words of their file names are none that identify by themselves.
+    Raises MediaError where a source cannot be read.
+    """
+    found: dict[Known, None] = {}
+    for path in sources:
+        with quiet():
+            try:
+                head = first_bytes(path)
+                if not head or sniffed(head) != "dicom":
+                    continue
+                header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+                found |= dict.fromkeys(_of_data_set(header))
+            except Refused as refused:
+                raise MediaError(f"{shown(path)}: {refused}") from None
+            except Exception as error:  # pydicom raises many kinds over a broken file
+                raise MediaError(f"{shown(path)}: its header cannot be read ({type(error).__name__})") from None
+    return list(found)
+
+
+def _of_data_set(dataset: Dataset) -> Iterator[Known]:
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+            if element.VR == "SQ":
+                for item in element.value:
+                    yield from _of_data_set(item)
+            else:
+                yield from (value for value in _of_element(element) if len(set(value.text)) >= _LEAST_VARIED)
+        except Exception:  # a malformed element has no value to look for
+            continue
+
+
+def _of_element(element: DataElement) -> Iterator[Known]:
+    values = element.value if element.VM > 1 else [element.value]
+    for value in values:
+        text = _as_text(value)
+        if element.VR == "PN":
+            yield from _of_name(text)
+        elif element.VR in ("DA", "DT"):
+            yield from _of_date(text)
+        elif element.VR == "UI" and UID(text).name == text and not text.startswith(MAPPED_ROOT):
+            yield Known(text, "uid")
+        elif element.VR in _TEXT_VRS or element.tag.is_private or element.VR in ("UN", "OB"):
+            yield from _of_text(element.keyword, text)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1").strip(" \0") if len(value) < 1024 else ""
+    return str(value).strip(" \0")
+
+
+def _of_name(text: str) -> Iterator[Known]:
+    """Yield a person's name whole and in parts, in either order, with usual separators, with and without accents."""
+    for group in text.lower().split("="):
+        for spelled in {group, _plain(group)}:
+            parts = [part for part in re.split(r"[\^\s,]+", spelled) if len(part.strip(".")) > 1]
+            yield from (Known(part, "name") for part in parts if len(part) >= _SHORTEST_NAME and part[-1] != ".")
+            if len(parts) > 1:
+                for first, second in (parts[:2], parts[1::-1]):
+                    yield from (
+                        Known(f"{first}{between}{second}", "name") for between in ("^", " ", ", ", "_", "-", "")
+                    )
+
+
+def _plain(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+
+
+def _of_date(text: str) -> Iterator[Known]:
+    found = re.match(r"(\d{4})(\d{2})(\d{2})", text)
+    if found is None:
+        return
+    year, month, day = found.groups()
+    for between in ("", "-", ".", "/", "_"):
+        for order in ((year, month, day), (day, month, year), (month, day, year)):
+            yield Known(between.join(order), "date")
+
+
+def _of_text(keyword: str, text: str) -> Iterator[Known]:
+    lowered = text.lower()
+    if keyword in ALLOWLIST and not keyword.startswith(("Patient", "Accession", "Study")):
+        return
+    if keyword in _HARMLESS or len(lowered) < _SHORTEST_TEXT or not lowered.isprintable():
+        return
+    if keyword.endswith(_FREE_TEXT) and not re.search(r"[\s\d]", lowered):
+        return  # a single word of a description is no identity: BREAST
+    kind: Kind = "id" if re.search(r"\d", lowered) else "text"
+    yield Known(lowered, kind)
+    bare = re.sub(r"[\W_]+", "", lowered)
+    if bare != lowered and re.search(r"\d", bare) and len(bare) >= _SHORTEST_IN_BYTES:
+        yield Known(bare, kind)
