@@ -51,8 +51,8 @@ for (name in c("set A's size", "ties", "many", "below chance")) {
   part <- cases[[name]]; p <- plogis(part$a); y <- part$label
   v <- val.prob(p, y, pl = FALSE)
   for (s in c("Intercept", "Slope", "Brier", "S:z", "S:p", "C (ROC)")) add(paste("val.prob", s), name, "val.prob(plogis(a), label, pl=FALSE)", v[[s]])
-  both <- summary(glm(y ~ part$a, family = binomial))$coefficients
-  large <- summary(glm(y ~ offset(part$a), family = binomial))$coefficients
+  both <- summary(glm(y ~ part$a, family = binomial, control = glm.control(epsilon = 1e-15, maxit = 100)))$coefficients
+  large <- summary(glm(y ~ offset(part$a), family = binomial, control = glm.control(epsilon = 1e-15, maxit = 100)))$coefficients
   add("slope", name, "glm(label ~ a, binomial)", both[2, 1]); add("slope se", name, "glm(label ~ a, binomial)", both[2, 2])
   add("intercept in the large", name, "glm(label ~ offset(a), binomial)", large[1, 1])
   add("intercept in the large se", name, "glm(label ~ offset(a), binomial)", large[1, 2])

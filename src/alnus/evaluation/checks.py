@@ -49,6 +49,25 @@ def checked_scores(values: ArrayLike, name: str = "scores") -> FloatArray:
     return scores
 
 
+def checked_probabilities(labels: ArrayLike, values: ArrayLike) -> tuple[BoolArray, FloatArray]:
+    """Return labels and probabilities, both (patients,); a class may not be empty.
+
+    Raises CohortError, also for a number outside [0, 1].
+    """
+    truth, given = checked_binary(labels, "labels"), checked_scores(values, "probabilities")
+    check_lengths(truth, given, "probabilities")
+    check_classes(truth, least=1)
+    wrong = np.flatnonzero((given < 0) | (given > 1))
+    if wrong.size:
+        where = int(wrong[0])
+        raise CohortError(
+            f"probabilities: {given[where]:g} at position {where} (from 0) is not between 0 and 1; make probabilities "
+            f"of "
+            "the scores first (`fit_recalibration` on validation patients)"
+        )
+    return truth, given
+
+
 def check_lengths(labels: BoolArray, other: NDArray[np.generic], name: str) -> None:
     """Raise CohortError where the two do not describe the same number of patients."""
     if len(labels) != len(other):

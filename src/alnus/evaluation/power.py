@@ -1,8 +1,8 @@
 """How many patients a claim needs, and whether an interval is too wide to support one.
 
-Source: the variance of an AUC: Obuchowski, Radiology 229:3 (2003), equation 3, and Hanley and McNeil,
-Radiology 143:29 (1982), whose Q1 and Q2 are here also taken of normal scores; two AUCs: Obuchowski and McClish, Stat Med 16:1529 (1997); the power of an
-exact test of one proportion: Chernick and Liu, Am Stat 56:149 (2002), on its saw teeth.
+Source: the variance of an AUC: Hanley and McNeil, Radiology 143:29 (1982), whose Q1 and Q2 are here also taken of
+normal scores; Obuchowski, Radiology 229:3 (2003), equation 3; two AUCs: Obuchowski and McClish, Stat Med 16:1529
+(1997); the power of an exact test of one proportion: Chernick and Liu, Am Stat 56:149 (2002), on its saw teeth.
 """
 
 from __future__ import annotations
