@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     from alnus.evaluation.agreement import Kappa as Kappa
     from alnus.evaluation.agreement import cohen_kappa as cohen_kappa
     from alnus.evaluation.agreement import fleiss_kappa as fleiss_kappa
+    from alnus.evaluation.brier_score import Brier as Brier
+    from alnus.evaluation.brier_score import CalibrationError as CalibrationError
+    from alnus.evaluation.brier_score import brier as brier
+    from alnus.evaluation.brier_score import expected_calibration_error as expected_calibration_error
+    from alnus.evaluation.calibration_measures import Calibration as Calibration
+    from alnus.evaluation.calibration_measures import Spiegelhalter as Spiegelhalter
+    from alnus.evaluation.calibration_measures import calibration as calibration
+    from alnus.evaluation.calibration_measures import calibration_intercept as calibration_intercept
+    from alnus.evaluation.calibration_measures import calibration_slope as calibration_slope
+    from alnus.evaluation.calibration_measures import expected_over_observed as expected_over_observed
+    from alnus.evaluation.calibration_measures import spiegelhalter as spiegelhalter
+    from alnus.evaluation.calibration_smooth import CalibrationCurve as CalibrationCurve
+    from alnus.evaluation.calibration_smooth import calibration_curve as calibration_curve
     from alnus.evaluation.clustered import clustered_auc as clustered_auc
     from alnus.evaluation.clustered import compare_clustered_aucs as compare_clustered_aucs
     from alnus.evaluation.delong import AucDifference as AucDifference
@@ -70,6 +83,8 @@ if TYPE_CHECKING:
     from alnus.evaluation.readers.text import times_lines as times_lines
     from alnus.evaluation.readers.times import ReadingTimes as ReadingTimes
     from alnus.evaluation.readers.times import reading_times as reading_times
+    from alnus.evaluation.recalibration import Recalibration as Recalibration
+    from alnus.evaluation.recalibration import fit_recalibration as fit_recalibration
     from alnus.evaluation.resampling import bootstrap as bootstrap
     from alnus.evaluation.results import compare_sources as compare_sources
     from alnus.evaluation.results import evaluate as evaluate
@@ -88,6 +103,12 @@ if TYPE_CHECKING:
 
 _HOME = {
     "agreement": ("Kappa", "cohen_kappa", "fleiss_kappa"),
+    "brier_score": ("Brier", "CalibrationError", "brier", "expected_calibration_error"),
+    "calibration_measures": (
+        "Calibration", "Spiegelhalter", "calibration", "calibration_intercept", "calibration_slope",
+        "expected_over_observed", "spiegelhalter",
+    ),
+    "calibration_smooth": ("CalibrationCurve", "calibration_curve"),
     "clustered": ("clustered_auc", "compare_clustered_aucs"),
     "delong": ("AucDifference", "Estimate", "auc", "compare_aucs", "needed_correlation"),
     "independent_aucs": ("IndependentAucDifference", "compare_independent_aucs"),
@@ -106,12 +127,13 @@ _HOME = {
         "MEASURES", "Counts", "Proportion", "accuracy", "confusion", "npv", "ppv", "proportion",
         "sensitivity", "specificity",
     ),
-    "resampling": ("bootstrap",),
     "readers.mrmc": ("Mrmc", "mrmc"),
     "readers.ratings": ("ratings_of", "read_ratings"),
     "readers.standalone": ("Standalone", "model_against_readers"),
     "readers.text": ("mrmc_lines", "standalone_lines", "times_lines"),
     "readers.times": ("ReadingTimes", "reading_times"),
+    "recalibration": ("Recalibration", "fit_recalibration"),
+    "resampling": ("bootstrap",),
     "results": ("compare_sources", "evaluate", "evaluate_readers", "results_schema"),
     "roc": ("RocCurve", "roc_curve", "youden_threshold"),
     "table": ("check_predictions", "read_predictions", "to_patients"),
