@@ -146,6 +146,11 @@ def jpeg_ls_of_8192_with_64_bytes(make, scene):
     return coded(make, scene[:1], uid.JPEGLSLossless, [stream[:100]], Rows=8192, Columns=8192)
 
 
+@case(r"frame 1 is cut: the end of its code stream is not there")
+def jpeg_ls_that_ends_early(make, scene):
+    return coded(make, scene[:1], uid.JPEGLSLossless, [real_stream(make, scene, uid.JPEGLSLossless)[:60]])
+
+
 @case(DISAGREES)
 def jpeg_2000_alone_of_65000(make, scene):
     return coded(make, scene[:1], uid.JPEG2000, [resized_j2k(real_stream(make, scene, uid.JPEG2000Lossless))])

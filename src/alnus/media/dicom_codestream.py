@@ -22,6 +22,7 @@ _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 _JPEG_LS = 0xF7
 _ADOBE_BYTES = 14  # a shorter segment of that name has no transform; libjpeg leaves it out too
 _START_OF_SCAN, _APP0, _APP14 = 0xDA, 0xE0, 0xEE
+_END_OF_IMAGE, _PADDING_BYTES = b"\xff\xd9", 64
 _COD, _SOT = 0xFF52, 0xFF90
 
 
@@ -55,6 +56,11 @@ def parsed(frame: bytes) -> CodeStream | None:
     except IndexError:  # the stream ends inside its header
         return None
     return None
+
+
+def is_ended(frame: bytes) -> bool:
+    """Tell whether a JPEG or JPEG-LS stream's end is marked (EOI); a pad byte or a few may follow it."""
+    return frame.rfind(_END_OF_IMAGE, -_PADDING_BYTES) >= 0
 
 
 def _number(data: bytes, at: int, octets: int) -> int:

@@ -20,7 +20,7 @@ from PIL import Image
 from pydicom import uid
 
 from alnus.media.colour import Pixels
-from alnus.media.dicom_codestream import CodeStream, StreamKind
+from alnus.media.dicom_codestream import CodeStream, StreamKind, is_ended
 from alnus.media.dicom_layout import Layout
 from alnus.media.refusal import Refused
 
@@ -78,11 +78,13 @@ def is_supported(syntax: str) -> bool:
     return syntax in NATIVE or syntax in STREAM_KINDS or syntax in VIDEO_SYNTAXES or syntax == uid.RLELossless
 
 
-def check_stream(stream: CodeStream, layout: Layout, number: int, length: int) -> None:
-    """Hold what a code stream of `length` bytes states against the header before it is decoded.
+def check_stream(stream: CodeStream, layout: Layout, number: int, frame: bytes) -> None:
+    """Hold what a code stream states against the header before it is decoded. number: of the frame, from 1.
 
-    number: of the frame, from 1.
+    CharLS up to 2.4 looks for bits for 10 s and more where JPEG-LS ends too early (team-charls/charls, pull request
+    334), so its end is asked for. Damage inside a stream can still do that: `open_guarded` and ingestion end it.
     """
+    length = len(frame)
     if (stream.width, stream.height) != (layout.width, layout.height):
         raise Refused(
             f"frame {number} is coded as {stream.width}x{stream.height} pixels, "
@@ -95,6 +97,8 @@ def check_stream(stream: CodeStream, layout: Layout, number: int, length: int) -
     pixels = stream.width * stream.height
     if pixels > _FREE_PIXELS and pixels > _MOST_PIXELS_A_BYTE * length:
         raise Refused(f"frame {number} states {pixels} pixels in {length} bytes")
+    if stream.kind == "jpeg-ls" and not is_ended(frame):
+        raise Refused(f"frame {number} is cut: the end of its code stream is not there")
     if stream.kind == "jpeg2000":
         samples = pixels * stream.components
         if samples > _MOST_J2K_SAMPLES or not 1 <= stream.tiles <= _MOST_TILES:

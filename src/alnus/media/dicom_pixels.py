@@ -160,7 +160,7 @@ def _checked_stream(data: bytes, syntax: str, layout: Layout, number: int, notes
     stream = parsed(data)
     if stream is None:
         raise Refused(f"frame {number} is damaged: it is no code stream that can be read")
-    check_stream(stream, layout, number, len(data))
+    check_stream(stream, layout, number, data)
     if number == 1 and syntax in STREAM_KINDS and stream.kind not in STREAM_KINDS[syntax]:
         notes.append(f"the frames are coded as {stream.kind}, not as the transfer syntax states")
     return stream
