@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -188,3 +190,21 @@ def test_what_can_be_known_beforehand_is_refused_before_any_work(
     assert message.format(**places) in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "r").exists()
+
+
+def test_ctrl_c_during_training_says_that_the_run_can_go_on(small_cohort, tmp_path):
+    settings = ["--set", "clip.resize_px=32", "--set", "clip.side_px=32", "--set", "networks.tin.width=16"]
+    arguments = ["train", small_cohort, "--preset", "small", "--models", "tin", "--out", tmp_path / "run", *settings]
+    command = [sys.executable, "-m", "alnus.cli", *map(str, arguments), "--set", "training.epochs=2000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 100
+    while not (tmp_path / "run" / "models" / "tin" / "metrics.csv").is_file():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "interrupted" in printed
+    assert "Traceback" not in printed
+    assert (tmp_path / "run" / "models" / "tin" / "checkpoints" / "last.ckpt").is_file()

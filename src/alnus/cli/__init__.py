@@ -12,6 +12,8 @@ from alnus.errors import AlnusError, UsageError
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130  # 128 + SIGINT, what a shell reports of a program that Ctrl-C ended
+
 app.command()(studies.demo)
 app.command()(studies.study)
 app.command()(cohorts.phantom)
@@ -36,6 +38,10 @@ def main() -> None:
     except OSError as error:  # what cannot be written; what cannot be read is an AlnusError where it is read
         name = error.filename2 or error.filename or "a file"
         _fail(f"{name}: {error.strerror or error}", UsageError.exit_status)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo("alnus: interrupted; what is finished stays, and the same command goes on from there", err=True)
+        raise
 
 
 def _fail(message: str, status: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
@@ -60,7 +62,24 @@ def _train(job: Job, trainer: Trainer, classifier: Classifier, data: ClipData, r
     with reporter.progress(f"Training {job.name}") as progress:
         record.show_on(reporter, progress)
         checkpoint = job.checkpoint if interrupted else None
-        trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        with _interruptible(trainer):
+            trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+
+@contextlib.contextmanager
+def _interruptible(trainer: Trainer) -> Iterator[None]:
+    """Let Ctrl-C be KeyboardInterrupt again: Lightning 2.6 exits with status 1 and leaves the signal ignored."""
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if on_main_thread else None
+    try:
+        yield
+    except SystemExit as end:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from end
+        raise
+    finally:
+        if on_main_thread:
+            signal.signal(signal.SIGINT, handler)
 
 
 def _classifier(job: Job, data: ClipData, *, steps_per_epoch: int) -> Classifier:
