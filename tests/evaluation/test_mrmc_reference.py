@@ -101,7 +101,7 @@ def test_treatments_are_compared_in_the_order_asked_for():
     forward, backward = mrmc(RATINGS), mrmc(RATINGS, treatments=["model", "alone"])
     assert backward.study.treatments == ("model", "alone")
     assert backward.differences[0].estimate == -forward.differences[0].estimate
-    assert backward.p_value == forward.p_value
+    assert backward.p_value == close(forward.p_value)
 
 
 @given(st.integers(0, 2**32 - 1))

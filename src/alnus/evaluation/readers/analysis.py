@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from itertools import combinations, product
 from typing import Any, get_args
 
+import numpy as np
+from scipy import special
+
 from alnus.errors import CohortError, UsageError
 from alnus.evaluation.checks import FloatArray, check_confidence
 from alnus.evaluation.readers.obuchowski_rockette import (
@@ -160,10 +163,13 @@ def _means(values: FloatArray, covariance: FloatArray | None, question: Question
 
 
 def _by_reader(values: FloatArray, covariance: FloatArray | None, question: Question) -> Iterator[ReaderEstimate]:
-    for place, (treatment, reader) in enumerate(product(question.treatments, question.readers)):
-        estimate = float(values.flat[place])
-        ends: tuple[float | None, float | None] = (None, None)
-        if covariance is not None:
-            spread = Spread(float(covariance[place, place]), math.inf)
-            ends = interval_of(estimate, spread, weight=1, confidence=question.confidence, bounds=question.bounds)[1:]
-        yield ReaderEstimate(treatment, reader, estimate, *ends)
+    estimates = values.ravel()
+    low: list[float | None] = [None] * len(estimates)
+    high = low
+    if covariance is not None:
+        half = special.ndtri(0.5 + question.confidence / 2) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        low = np.clip(estimates - half, *question.bounds).tolist()
+        high = np.clip(estimates + half, *question.bounds).tolist()
+    rows = zip(product(question.treatments, question.readers), estimates.tolist(), low, high, strict=True)
+    for (treatment, reader), estimate, start, end in rows:
+        yield ReaderEstimate(treatment, reader, estimate, start, end)

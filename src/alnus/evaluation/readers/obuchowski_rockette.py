@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from scipy import special
 
 from alnus.errors import CohortError
-from alnus.evaluation.checks import BoolArray, FloatArray
+from alnus.evaluation.checks import FloatArray
 
 Factor = Literal["random", "fixed"]
 NOISE = 1e-12
@@ -60,13 +61,17 @@ class Equality:
 def mean_squares(values: FloatArray) -> tuple[float, float, float]:
     """Return MS(T), MS(R) and MS(T:R) of accuracies, (treatments, readers); 0 where there are no degrees of freedom."""
     t, r = values.shape
-    by_treatment, by_reader, mean = values.mean(axis=1), values.mean(axis=0), values.mean()
-    rest = values - by_treatment[:, None] - by_reader[None, :] + mean
-    of_treatment = r * np.sum((by_treatment - mean) ** 2) / max(t - 1, 1)
-    of_reader = t * np.sum((by_reader - mean) ** 2) / max(r - 1, 1)
-    of_both = np.sum(rest**2) / max((t - 1) * (r - 1), 1)
+    mean = values.sum() / (t * r)
+    of_treatment, of_reader = values.sum(axis=1, keepdims=True) / r - mean, values.sum(axis=0, keepdims=True) / t - mean
+    rest = values - of_treatment - of_reader - mean
+    squares = (
+        r * float((of_treatment**2).sum()) / max(t - 1, 1),
+        t * float((of_reader**2).sum()) / max(r - 1, 1),
+        float((rest**2).sum()) / max((t - 1) * (r - 1), 1),
+    )
     floor = (NOISE * max(1.0, float(np.abs(values).max()))) ** 2  # squares of rounding errors
-    return tuple(float(square) if square > floor else 0.0 for square in (of_treatment, of_reader, of_both))  # type: ignore[return-value]  # three of them
+    treatment, reader, both = (square if square > floor else 0.0 for square in squares)
+    return treatment, reader, both
 
 
 def components(values: FloatArray, covariance: FloatArray) -> Components:
@@ -87,18 +92,25 @@ def components(values: FloatArray, covariance: FloatArray) -> Components:
 
 def averages(covariance: FloatArray, t: int, r: int) -> tuple[float, float, float, float]:
     """Return the mean variance, cov1, cov2 and cov3 of (t * r, t * r) covariances; 0 where there is none of a kind."""
+    error, cov1, cov2, cov3 = (_weights(t, r) @ covariance.ravel()).tolist()
+    return error, cov1, cov2, cov3
+
+
+@lru_cache(maxsize=64)
+def _weights(t: int, r: int) -> FloatArray:
+    """Return what each covariance counts in the mean of its kind, (4, (t * r)^2); all zero for a kind without any."""
     treatment, reader = np.repeat(np.arange(t), r), np.tile(np.arange(r), t)
     same_treatment, same_reader = treatment[:, None] == treatment, reader[:, None] == reader
-
-    def mean(kind: BoolArray) -> float:
-        return float(covariance[kind].mean()) if kind.any() else 0.0
-
-    return (
-        mean(same_treatment & same_reader),
-        mean(~same_treatment & same_reader),
-        mean(same_treatment & ~same_reader),
-        mean(~same_treatment & ~same_reader),
-    )
+    kinds = np.stack(
+        [
+            same_treatment & same_reader,
+            ~same_treatment & same_reader,
+            same_treatment & ~same_reader,
+            ~same_treatment & ~same_reader,
+        ]
+    ).reshape(4, -1)
+    weights: FloatArray = kinds / np.maximum(kinds.sum(axis=1, keepdims=True), 1)
+    return weights
 
 
 def spread_of_differences(values: FloatArray, covariance: FloatArray | None, *, readers: Factor) -> Spread:
