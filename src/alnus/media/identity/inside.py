@@ -35,6 +35,7 @@ _META = (
     "ImplementationVersionName",
 )
 _DEFERRED = 1 << 16  # bytes; larger elements stay on disk until they are asked for
+_UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a delimiter (PS3.5 7.1.1)
 _TECHNICAL = (  # keys of container metadata that a writing program fills by itself
     "encoder",
     "major_brand",
@@ -65,7 +66,7 @@ def dicom_finds(path: Path) -> Found:
             yield f"file meta information {element.tag}", "element", "***"
     if not str(meta.get("MediaStorageSOPInstanceUID", MAPPED_ROOT)).startswith(MAPPED_ROOT):
         yield "MediaStorageSOPInstanceUID", "uid", "*** (not a mapped UID)"
-    pixels = dataset.get_item("PixelData") if "PixelData" in dataset else None
+    pixels = dataset.get_item("PixelData", keep_deferred=True) if "PixelData" in dataset else None
     for place in strangers(dataset, ALLOWLIST):
         if place != "PixelData":
             yield place, "element", "***"
@@ -76,9 +77,13 @@ def dicom_finds(path: Path) -> Found:
 def native_pixels(path: Path) -> tuple[int, int] | None:
     """Return where in a DICOM file uncompressed pixels begin and end; None where they are compressed or not there."""
     dataset = pydicom.dcmread(path, force=True, defer_size=_DEFERRED)
-    pixels = dataset.get_item("PixelData") if "PixelData" in dataset else None
+    pixels = dataset.get_item("PixelData", keep_deferred=True) if "PixelData" in dataset else None
     syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
-    if not isinstance(pixels, RawDataElement) or pixels.is_undefined_length or syntax == DeflatedExplicitVRLittleEndian:
+    if (
+        not isinstance(pixels, RawDataElement)
+        or pixels.length == _UNDEFINED
+        or syntax == DeflatedExplicitVRLittleEndian
+    ):
         return None
     return pixels.value_tell, pixels.value_tell + pixels.length
 
