@@ -11,7 +11,7 @@ from alnus.config import QualityConfig
 from alnus.media.cine import Box
 from alnus.media.quality.findings import Finding
 from alnus.media.quality.observing import Observed
-from alnus.media.quality.sector import Mask
+from alnus.media.quality.outline import Mask
 
 
 def assess(

@@ -42,6 +42,13 @@ class Observed:
         return self.low.shape[0], self.low.shape[1]
 
     @cached_property
+    def steps(self) -> Pixels:
+        """How far each pixel changes from one sample to the next, (pairs, H, W); repeated frames left out."""
+        before, after = self.samples[:-1], self.samples[1:]
+        steps = np.maximum(before, after) - np.minimum(before, after)
+        return np.asarray(steps[steps.any(axis=(1, 2))])
+
+    @cached_property
     def median(self) -> Pixels:
         """Each pixel's median over the samples, (H, W); of an even number of them the lower one."""
         order = np.sort(self.samples, axis=0)

@@ -1,4 +1,13 @@
-"""Where the scanned tissue lies in a frame, told from what moves."""
+"""Where the scanned tissue lies in a frame, told from what moves.
+
+Speckle changes in nearly every pixel between frames some time apart, be the tissue bright or dark; text, bars, rulers
+and windows do not, and clocks, pointers and traces do so in few pixels at a time. What is alive in most frames,
+cleared of thin pieces and made solid, is the sector: its sides and its depth are convex, its top may be a convex
+probe's arc.
+
+Source: the masking of EchoNet-Dynamic (Ouyang et al., Nature 580:252, 2020, methods) keeps a fan so that text and ECG
+are gone; here the fan is found in any layout. Departures: no template of a scanner's screen, no brightness threshold.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +15,27 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from alnus.media.cine import Box
+from alnus.media.colour import Pixels
 from alnus.media.quality.observing import Observed
+from alnus.media.quality.outline import Mask, grown, hull, hull_area, without_probe_arc
 
-Mask = NDArray[np.bool_]
+LEVELS = (1, 3, 6)  # grey levels that count as a change: any; above a camera's or a grabber's noise
+ALIVE = 0.35  # of the pairs of samples in which a pixel of tissue changes; a running clock's digits reach 0.4, but thin
+STIRRING = 0.1  # the same of tissue in deep shadow, which counts only inside the outline
+WINDOW_PX = 5
+THIN_SHARE, THIN_PX = 1 / 20, 9  # what is thinner than this share of the frame's shorter side is no tissue
+CLEAR_RATIO = 3.0  # how much more the inner rim of a sector changes than the outer, where everything is noisy
+STRONG = 10  # grey levels that a codec's ripples seldom reach
+PASSING, BRIGHT_SWING, RARE = 6, 60, 0.2
+BLEEDING_PX, BLEEDING_RATIO, BLEEDING_LEVELS = 12, 0.5, 16
+FULL = 0.97  # a mask that fills so much of its box is left out
+LEAST_SHARE, LEAST_PX = 0.01, 32
+LEAST_CONFIDENCE = 0.5
+
+Real = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -18,7 +43,7 @@ class Sector:
     """The scanned tissue. box: around it, in pixels of the whole frame.
 
     mask: (box.h, box.w), True where there is tissue, solid; None where it fills the box.
-    confidence: 0 to 1. note: one line for the reader.
+    confidence: the share of the sector that changes, 0 to 1. note: one line for the reader.
     """
 
     box: Box
@@ -29,4 +54,121 @@ class Sector:
 
 def find_sector(observed: Observed) -> Sector | None:
     """Return the scanned sector, or None where what moves gives no confident answer: then keep the whole frame."""
-    return None
+    strong = liveliness(observed, STRONG)
+    if strong is None:
+        return None
+    passing = _passing(observed)
+    for level in LEVELS:
+        shares = liveliness(observed, level)
+        if shares is None:
+            return None
+        region = _region((shares >= ALIVE) & ~passing, strong, observed.median)
+        if region is None:
+            return None
+        fills = region.mean() > FULL
+        if (level > 1 and not fills and not _is_clear(shares, region)) or (fills and level < LEVELS[-1]):
+            continue
+        return _sector(region, shares)
+    return _sector(np.ones(observed.size, bool), shares)
+
+
+def liveliness(observed: Observed, level: int) -> Real | None:
+    """Return, smoothed, in what share of the pairs of samples a pixel changes by `level` or more, (H, W).
+
+    Pairs of repeated frames do not count. None where nothing ever changes.
+    """
+    if not len(observed.steps):
+        return None
+    share = (observed.steps >= level).mean(axis=0, dtype=np.float32)
+    return np.asarray(ndimage.uniform_filter(share, WINDOW_PX, mode="nearest"))
+
+
+def pieces(alive: Mask) -> list[Mask]:
+    """Return the pieces of what is alive that are thick enough to be tissue, the largest first."""
+    side = max(THIN_PX, round(min(alive.shape) * THIN_SHARE))
+    closed = ndimage.binary_closing(np.pad(alive, side, mode="edge"), np.ones((WINDOW_PX, WINDOW_PX), bool))
+    thick = ndimage.binary_opening(closed, np.ones((side, side), bool))[side:-side, side:-side]
+    labels, count = ndimage.label(thick)
+    sizes = np.bincount(labels.ravel())[1:]
+    return [labels == number + 1 for number in np.argsort(-sizes, kind="stable")[:count]]
+
+
+def _passing(observed: Observed) -> Mask:
+    """Return where something bright passes now and then, as an ECG trace or a pointer, among pixels that hardly change.
+
+    The codec's ripples around it would pass for tissue.
+    """
+    swing = observed.samples.max(axis=0) - observed.samples.min(axis=0)
+    bright = ndimage.maximum_filter(swing, 2 * WINDOW_PX - 1) >= BRIGHT_SWING
+    changes = liveliness(observed, PASSING)
+    return bright if changes is None else np.asarray(bright & (changes < RARE))
+
+
+def _region(alive: Mask, strong: Real, median: Pixels) -> Mask | None:
+    """Return the solid region of the tissue, (H, W), None where nothing is alive and thick."""
+    found = pieces(alive)
+    if not found:
+        return None
+    region = found[0]
+    for other in found[1:]:
+        if _belongs(region, other):
+            region = region | other
+    near = grown(region, THIN_PX // 2)  # corners that a square cannot reach
+    region = _without_bleeding(region | (near & alive), strong, median)
+    return without_probe_arc(hull(region), region) if region.any() else None
+
+
+def _without_bleeding(region: Mask, strong: Real, median: Pixels) -> Mask:
+    """Return the region without the rim into which a codec's blocks carry the tissue's changes, faintly.
+
+    A block of 8 or 16 pixels across the sector's edge changes on its far side too, by a fraction of the near side, but
+    it stays as bright as the screen beside it: a near field that hardly moves does not.
+    """
+    if region.all():
+        return region
+    row, column = ndimage.distance_transform_edt(region, return_distances=False, return_indices=True)
+    beside = median[row, column].astype(np.int16)
+    like_screen = ndimage.uniform_filter(np.abs(median - beside), 3, mode="nearest") <= BLEEDING_LEVELS
+    nearby = ndimage.maximum_filter(strong, 2 * BLEEDING_PX + 1, mode="nearest")
+    rim = grown(~region, BLEEDING_PX)
+    kept = region & ~(rim & like_screen & (nearby >= RARE) & (strong < BLEEDING_RATIO * nearby))
+    padded = np.pad(kept, WINDOW_PX, mode="edge")
+    square = np.ones((WINDOW_PX, WINDOW_PX), bool)
+    opened = ndimage.binary_opening(ndimage.binary_closing(padded, square), square)
+    return np.asarray(opened[WINDOW_PX:-WINDOW_PX, WINDOW_PX:-WINDOW_PX])
+
+
+def _belongs(region: Mask, other: Mask) -> bool:
+    """Tell a piece of the same tissue behind a shadow, or a second pane, from a clock, a strip of M-mode or Doppler.
+
+    It lies beside the region, not below it, and the outline around both holds little else.
+    """
+    rows, others = region.any(axis=1), other.any(axis=1)
+    if (rows & others).sum() < 0.5 * min(rows.sum(), others.sum()) or other.sum() < 0.02 * region.sum():
+        return False
+    return hull_area(region | other) <= 1.3 * (hull_area(region) + hull_area(other))
+
+
+def _is_clear(shares: Real, region: Mask) -> bool:
+    """Tell a sector from a brighter part of a picture that moves throughout: its rim is sharp."""
+    inner = region & grown(~region, 12)
+    outer = grown(region, 14) & ~grown(region, 4)
+    if not inner.any() or not outer.any():
+        return False
+    return bool(np.median(shares[inner]) > CLEAR_RATIO * max(0.02, float(np.percentile(shares[outer], 75))))
+
+
+def _sector(region: Mask, shares: Real | None) -> Sector | None:
+    rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
+    box = Box(int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
+    mask = region[box.y : box.y + box.h, box.x : box.x + box.w]
+    if shares is None or min(box.w, box.h) < LEAST_PX or mask.sum() < LEAST_SHARE * region.size:
+        return None
+    confidence = round(float((shares[region] >= STIRRING).mean()), 2)
+    if confidence < LEAST_CONFIDENCE:
+        return None
+    filled = float(mask.mean())
+    full = filled > FULL
+    shape = "a rectangle" if full else f"{filled:.0%} of a rectangle"
+    note = f"the scanned region was found from what moves: ({box.x}, {box.y}, {box.w}x{box.h}), {shape}"
+    return Sector(box, None if full else np.ascontiguousarray(mask), confidence, note)

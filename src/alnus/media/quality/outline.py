@@ -1,0 +1,115 @@
+"""The outline of a scanned sector: convex, but for the arc of a curved probe at its top."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+
+Mask = NDArray[np.bool_]
+Real = NDArray[np.float64]
+Circle = tuple[float, float, float]  # centre's x and y, radius
+
+ARC_SHARE, ARC_PX = 0.015, 3.0  # an arc that is flatter than this share of the sector's height is left
+ARC_ERROR_SHARE, ARC_ERROR_PX = 0.01, 2.0  # how far the tissue's upper edge may stray from a circle, in the median
+ARC_COLUMNS = 12
+
+
+def grown(region: Mask, by_px: int) -> Mask:
+    """Return a region with a rim of `by_px` pixels in every direction, corners square; the frame's edge adds none."""
+    return np.asarray(ndimage.maximum_filter(region.view(np.uint8), 2 * by_px + 1, mode="nearest").view(bool))
+
+
+def _corners(region: Mask) -> Real:
+    """Return the corners of the convex hull of a region's pixels, (corners, 2) of x and y."""
+    rows = np.flatnonzero(region.any(axis=1))
+    first = region[rows].argmax(axis=1)
+    last = region.shape[1] - 1 - region[rows, ::-1].argmax(axis=1)
+    ends = np.concatenate([np.stack([first, rows], 1), np.stack([last, rows], 1)]).astype(np.float64)
+    try:
+        return np.asarray(ends[ConvexHull(ends).vertices])
+    except QhullError:  # a single row or column of pixels
+        return ends
+
+
+def hull(region: Mask) -> Mask:
+    """Return the filled convex hull of a region, which has at least one pixel."""
+    image = Image.new("1", (region.shape[1], region.shape[0]))
+    ImageDraw.Draw(image).polygon([(float(x), float(y)) for x, y in _corners(region)], fill=1, outline=1)
+    return np.asarray(image) | region
+
+
+def hull_area(region: Mask) -> int:
+    """Return the number of pixels of the filled hull."""
+    return int(hull(region).sum())
+
+
+def without_probe_arc(solid: Mask, alive: Mask) -> Mask:
+    """Cut from a convex region what lies above the arc of a curved probe, where there is one.
+
+    The tissue's upper edge, column by column, follows a circle that is lowest in its middle: the probe's own surface.
+    Source of the circle: Kåsa, IEEE Trans. Instrum. Meas. IM-25:8 (1976), a linear least-squares fit.
+    """
+    x, top, depth = _upper_edge(solid, alive)
+    height = int(np.ptp(np.flatnonzero(solid.any(axis=1)))) + 1
+    sagitta = max(ARC_PX, ARC_SHARE * height)
+    if len(x) < ARC_COLUMNS or np.percentile(depth, 90) < sagitta:
+        return solid
+    circle = _robust_circle(x, top)
+    if circle is None or np.median(np.abs(top - _lower_arc(circle, x))) > max(ARC_ERROR_PX, ARC_ERROR_SHARE * height):
+        return solid
+    return _cut(solid, circle, float(x[0]), float(x[-1]))
+
+
+def _robust_circle(x: Real, top: Real) -> Circle | None:
+    """Return the circle through most of the points: twice fitted again without those that stray."""
+    kept = np.ones(len(x), bool)
+    for _ in range(3):
+        circle = _circle(x[kept], top[kept]) if kept.sum() >= ARC_COLUMNS else None
+        if circle is None:
+            return None
+        error = np.abs(top - _lower_arc(circle, x))
+        kept = error <= max(1.5, 3 * float(np.median(error)))
+    return circle
+
+
+def _upper_edge(solid: Mask, alive: Mask) -> tuple[Real, Real, Real]:
+    """Return columns, the first row alive in each, and how far that is below the hull's top edge.
+
+    The columns are those below the hull's longest upper side: from one end of the probe's arc to the other.
+    """
+    corners = _corners(solid)
+    sides = np.stack([corners, np.roll(corners, -1, axis=0)], 1)  # (sides, 2 ends, x and y)
+    middle = corners[:, 1].min() + 0.5 * np.ptp(corners[:, 1])
+    upper = sides[sides[:, :, 1].mean(axis=1) < middle]
+    widths = np.abs(upper[:, 0, 0] - upper[:, 1, 0]) - np.abs(upper[:, 0, 1] - upper[:, 1, 1])
+    left, right = sorted(upper[int(widths.argmax())][:, 0]) if len(upper) else (0.0, -1.0)
+    columns = np.arange(int(left) + 1, int(right))
+    both = solid[:, columns] & alive[:, columns]
+    columns, both = columns[both.any(axis=0)], both[:, both.any(axis=0)]
+    top = ndimage.median_filter(both.argmax(axis=0).astype(np.float64), 5, mode="nearest")
+    return columns.astype(np.float64), top, top - solid[:, columns].argmax(axis=0)
+
+
+def _circle(x: Real, y: Real) -> Circle | None:
+    """Return a circle's centre and radius; None where the points bend the other way or hardly at all."""
+    middle = x.mean()
+    unknowns = np.stack([x - middle, y, np.ones_like(x)], axis=1)
+    (a, b, c), *_ = np.linalg.lstsq(unknowns, (x - middle) ** 2 + y**2, rcond=None)
+    square = c + (a**2 + b**2) / 4
+    if square <= 0 or b / 2 > y.min():
+        return None
+    return float(a / 2 + middle), float(b / 2), float(np.sqrt(square))
+
+
+def _lower_arc(circle: Circle, x: Real) -> Real:
+    centre_x, centre_y, radius = circle
+    return np.asarray(centre_y + np.sqrt(np.maximum(radius**2 - (x - centre_x) ** 2, 0)))
+
+
+def _cut(solid: Mask, circle: Circle, left: float, right: float) -> Mask:
+    columns = np.arange(solid.shape[1], dtype=np.float64)
+    arc = np.where((columns >= left) & (columns <= right), _lower_arc(circle, columns), -1)
+    return np.asarray(solid & (np.arange(solid.shape[0])[:, None] >= arc[None, :] - 0.5))
