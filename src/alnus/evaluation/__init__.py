@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from alnus.evaluation.proportions import specificity as specificity
     from alnus.evaluation.readers.mrmc import Mrmc as Mrmc
     from alnus.evaluation.readers.mrmc import mrmc as mrmc
+    from alnus.evaluation.readers.power import cases_for_power as cases_for_power
+    from alnus.evaluation.readers.power import mrmc_power as mrmc_power
     from alnus.evaluation.readers.ratings import ratings_of as ratings_of
     from alnus.evaluation.readers.ratings import read_ratings as read_ratings
     from alnus.evaluation.readers.standalone import Standalone as Standalone
@@ -128,6 +130,7 @@ _HOME = {
         "sensitivity", "specificity",
     ),
     "readers.mrmc": ("Mrmc", "mrmc"),
+    "readers.power": ("cases_for_power", "mrmc_power"),
     "readers.ratings": ("ratings_of", "read_ratings"),
     "readers.standalone": ("Standalone", "model_against_readers"),
     "readers.text": ("mrmc_lines", "standalone_lines", "times_lines"),
