@@ -37,6 +37,7 @@ from alnus.media.limits import DEFAULT_LIMITS, DecodeLimits
 from alnus.media.opened import Coloured, Colours, Opened, settled_times
 from alnus.media.opening import foreign_faults, open_frames
 from alnus.media.quality import Observed, Observer, find_sector, static_marks
+from alnus.media.quality.marks import can_tell_marks
 from alnus.media.refusal import Refused, quiet, shown
 from alnus.provenance import atomic_path, file_sha256
 
@@ -49,7 +50,7 @@ _NO_REGION = (
     "no scanned region is stated or can be found with confidence, so nothing tells the patient's name from tissue: "
     "not written as DICOM"
 )
-_STILL = "one frame: text inside the region cannot be told from tissue by its movement; look at it before sharing"
+_UNTOLD = "too little moves to tell text inside the region from tissue: look at it before it is handed on"
 
 _LOSSY: dict[str, str] = {  # PS3.3 C.7.6.1.1.5.1; what the source's transfer syntax did to the pixels
     uid.JPEGBaseline8Bit: "ISO_10918_1",
@@ -95,6 +96,7 @@ def write_deidentified(
     *,
     key: bytes,
     keep: KeptPixels | None = None,
+    keep_is_clean: bool = True,
     patient: str | None = None,
     limits: DecodeLimits = DEFAULT_LIMITS,
     threads: int = 1,
@@ -103,7 +105,9 @@ def write_deidentified(
 
     keep: (height, width), True where a pixel is shown, as `kept_pixels` makes it. None: the region that the header
     states, else the sector that is found from the pixels, without static marks; a cine without either is refused.
-    patient: as in `deidentified`. Memory holds one frame; the disk of `out` holds the frames once more meanwhile.
+    keep_is_clean: of `keep`, whether marks could be told from tissue (`can_tell_marks`); else the file does not state
+    that its pixels are clean. patient: as in `deidentified`.
+    Memory holds one frame; the disk of `out` holds the frames once more meanwhile.
     Raises Refused for what cannot be read or cleaned, MediaError where `out` cannot be written.
     """
     with quiet(), _spilling(out) as spill:
@@ -111,8 +115,9 @@ def write_deidentified(
             film = _decoded(path, out, spill, limits=limits, threads=threads, observe=keep is None)
             header = _header(path)
         notes = list(film.opened.notes)
-        cleaned = keep is not None or film.shape[0] > 1
-        keep = _found(film, header, notes) if keep is None else keep
+        keep, cleaned = _found(film, header, notes) if keep is None else (keep, keep_is_clean)
+        if not cleaned:
+            notes.append(_UNTOLD)
         box = bounding_box(keep)
         if box is None:
             raise Refused(_NO_REGION)
@@ -197,8 +202,11 @@ def _header(path: Path) -> Dataset:
     return pydicom.dcmread(path, stop_before_pixels=True, force=True)
 
 
-def _found(film: _Film, header: Dataset, notes: list[str]) -> KeptPixels:
-    """Return the pixels of the stated region, else of the sector that moves. Raises Refused where there is neither."""
+def _found(film: _Film, header: Dataset, notes: list[str]) -> tuple[KeptPixels, bool]:
+    """Return the pixels of the stated region, else of the sector that moves, and whether marks could be told from them.
+
+    Raises Refused where there is neither.
+    """
     assert film.observed is not None  # `_decoded` was asked to observe
     _, height, width = film.shape[:3]
     box, sector = film.opened.region, None
@@ -208,9 +216,8 @@ def _found(film: _Film, header: Dataset, notes: list[str]) -> KeptPixels:
             raise Refused(_NO_REGION)
         box, sector = found.box, found.mask
         notes.append("the scanned region was found from the pixels")
-    if film.shape[0] == 1:
-        notes.append(_STILL)
-    return kept_pixels((width, height), box, sector=sector, marks=static_marks(film.observed, box))
+    keep = kept_pixels((width, height), box, sector=sector, marks=static_marks(film.observed, box))
+    return keep, can_tell_marks(film.observed, box)
 
 
 def _exceeds(header: Dataset, width: int, height: int) -> bool:
