@@ -20,7 +20,7 @@ from scipy import ndimage
 from alnus.media.cine import Box
 from alnus.media.colour import Pixels
 from alnus.media.quality.observing import Observed
-from alnus.media.quality.outline import Mask, grown, hull, hull_area, without_probe_arc
+from alnus.media.quality.outline import Mask, closed, grown, hull, hull_area, opened, without_probe_arc
 
 LEVELS = (1, 3, 6)  # grey levels that count as a change: any; above a camera's or a grabber's noise
 ALIVE = 0.35  # of the pairs of samples in which a pixel of tissue changes; a running clock's digits reach 0.4, but thin
@@ -86,8 +86,7 @@ def liveliness(observed: Observed, level: int) -> Real | None:
 def pieces(alive: Mask) -> list[Mask]:
     """Return the pieces of what is alive that are thick enough to be tissue, the largest first."""
     side = max(THIN_PX, round(min(alive.shape) * THIN_SHARE))
-    closed = ndimage.binary_closing(np.pad(alive, side, mode="edge"), np.ones((WINDOW_PX, WINDOW_PX), bool))
-    thick = ndimage.binary_opening(closed, np.ones((side, side), bool))[side:-side, side:-side]
+    thick = opened(closed(np.pad(alive, side, mode="edge"), WINDOW_PX), side)[side:-side, side:-side]
     labels, count = ndimage.label(thick)
     sizes = np.bincount(labels.ravel())[1:]
     return [labels == number + 1 for number in np.argsort(-sizes, kind="stable")[:count]]
@@ -133,9 +132,7 @@ def _without_bleeding(region: Mask, strong: Real, median: Pixels) -> Mask:
     rim = grown(~region, BLEEDING_PX)
     kept = region & ~(rim & like_screen & (nearby >= RARE) & (strong < BLEEDING_RATIO * nearby))
     padded = np.pad(kept, WINDOW_PX, mode="edge")
-    square = np.ones((WINDOW_PX, WINDOW_PX), bool)
-    opened = ndimage.binary_opening(ndimage.binary_closing(padded, square), square)
-    return np.asarray(opened[WINDOW_PX:-WINDOW_PX, WINDOW_PX:-WINDOW_PX])
+    return opened(closed(padded, WINDOW_PX), WINDOW_PX)[WINDOW_PX:-WINDOW_PX, WINDOW_PX:-WINDOW_PX]
 
 
 def _belongs(region: Mask, other: Mask) -> bool:
