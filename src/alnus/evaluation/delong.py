@@ -33,7 +33,7 @@ Interval = Literal["delong", "logit", "score"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """An AUC in [0, 1], the ends of its interval, clipped to [0, 1], and DeLong's standard error."""
+    """An estimate, the ends of its interval and its standard error; an AUC's lie in [0, 1], the error is DeLong's."""
 
     estimate: float
     low: float

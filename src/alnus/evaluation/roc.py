@@ -40,8 +40,8 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     labels: (patients,), 1 = metastasis. scores: (patients,), higher = more suspicious, finite.
     Raises CohortError where a class is empty.
     """
-    truth, values = _checked(labels, scores)
-    cuts, tp, fp = _counts(truth, values)
+    truth, values = checked_classes(labels, scores)
+    cuts, tp, fp = rising_counts(truth, values)
     thresholds = np.concatenate([[np.inf], cuts])
     tp, fp = np.concatenate([[0], tp]), np.concatenate([[0], fp])
     up, right = np.diff(tp), np.diff(fp)
@@ -59,17 +59,23 @@ def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
     cut, so give the lowest score: everybody positive, which is then plain to see in the specificity.
     Raises CohortError where a class is empty or the arrays are not as for `roc_curve`.
     """
-    truth, values = _checked(labels, scores)
-    cuts, tp, fp = _counts(truth, values)
+    truth, values = checked_classes(labels, scores)
+    cuts, tp, fp = rising_counts(truth, values)
     youden = tp * fp[-1] - fp * tp[-1]  # J times both class sizes: whole numbers, so that ties are exact
     best = len(youden) - 1 - int(np.argmax(youden[::-1]))
-    if best == len(cuts) - 1:
-        return float(cuts[best])
-    middle = cuts[best + 1] + (cuts[best] - cuts[best + 1]) / 2
-    return float(middle if middle > cuts[best + 1] else cuts[best])  # neighbouring floats have no middle
+    return between(cuts, best)
 
 
-def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[BoolArray, FloatArray]:
+def between(cuts: FloatArray, place: int) -> float:
+    """Return the midpoint of a score and the next lower one (cuts fall), the lowest score itself at the end."""
+    if place == len(cuts) - 1:
+        return float(cuts[place])
+    middle = cuts[place + 1] + (cuts[place] - cuts[place + 1]) / 2
+    return float(middle if middle > cuts[place + 1] else cuts[place])  # neighbouring floats have no middle
+
+
+def checked_classes(labels: ArrayLike, scores: ArrayLike) -> tuple[BoolArray, FloatArray]:
+    """Return labels and scores, checked, with at least one patient of each class."""
     truth = checked_binary(labels, "labels")
     values = checked_scores(scores)
     check_lengths(truth, values, "scores")
@@ -77,7 +83,7 @@ def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[BoolArray, FloatArra
     return truth, values
 
 
-def _counts(truth: BoolArray, scores: FloatArray) -> tuple[FloatArray, IntArray, IntArray]:
+def rising_counts(truth: BoolArray, scores: FloatArray) -> tuple[FloatArray, IntArray, IntArray]:
     """Return the distinct scores, falling, and the true and false positives that calling from each one up gives."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
