@@ -27,11 +27,26 @@ if TYPE_CHECKING:
     from alnus.evaluation.calibration_smooth import calibration_curve as calibration_curve
     from alnus.evaluation.clustered import clustered_auc as clustered_auc
     from alnus.evaluation.clustered import compare_clustered_aucs as compare_clustered_aucs
+    from alnus.evaluation.conformal import Conformal as Conformal
+    from alnus.evaluation.conformal import coverage_to_expect as coverage_to_expect
+    from alnus.evaluation.conformal import fit_conformal as fit_conformal
+    from alnus.evaluation.decision_curves import DecisionCurve as DecisionCurve
+    from alnus.evaluation.decision_curves import InHundred as InHundred
+    from alnus.evaluation.decision_curves import decision_curve as decision_curve
+    from alnus.evaluation.decision_curves import in_hundred as in_hundred
     from alnus.evaluation.delong import AucDifference as AucDifference
     from alnus.evaluation.delong import Estimate as Estimate
     from alnus.evaluation.delong import auc as auc
     from alnus.evaluation.delong import compare_aucs as compare_aucs
     from alnus.evaluation.delong import needed_correlation as needed_correlation
+    from alnus.evaluation.frozen_thresholds import FrozenThreshold as FrozenThreshold
+    from alnus.evaluation.frozen_thresholds import freeze_threshold as freeze_threshold
+    from alnus.evaluation.frozen_thresholds import threshold_at_sensitivity as threshold_at_sensitivity
+    from alnus.evaluation.frozen_thresholds import threshold_at_specificity as threshold_at_specificity
+    from alnus.evaluation.fusion import Fusion as Fusion
+    from alnus.evaluation.fusion import Term as Term
+    from alnus.evaluation.fusion import cross_validated as cross_validated
+    from alnus.evaluation.fusion import fit_fusion as fit_fusion
     from alnus.evaluation.independent_aucs import IndependentAucDifference as IndependentAucDifference
     from alnus.evaluation.independent_aucs import compare_independent_aucs as compare_independent_aucs
     from alnus.evaluation.likelihood_ratios import LikelihoodRatio as LikelihoodRatio
@@ -95,6 +110,11 @@ if TYPE_CHECKING:
     from alnus.evaluation.roc import RocCurve as RocCurve
     from alnus.evaluation.roc import roc_curve as roc_curve
     from alnus.evaluation.roc import youden_threshold as youden_threshold
+    from alnus.evaluation.subgroups import Interaction as Interaction
+    from alnus.evaluation.subgroups import SubgroupRow as SubgroupRow
+    from alnus.evaluation.subgroups import auc_interaction as auc_interaction
+    from alnus.evaluation.subgroups import call_interaction as call_interaction
+    from alnus.evaluation.subgroups import subgroup_rows as subgroup_rows
     from alnus.evaluation.table import check_predictions as check_predictions
     from alnus.evaluation.table import read_predictions as read_predictions
     from alnus.evaluation.table import to_patients as to_patients
@@ -112,7 +132,13 @@ _HOME = {
     ),
     "calibration_smooth": ("CalibrationCurve", "calibration_curve"),
     "clustered": ("clustered_auc", "compare_clustered_aucs"),
+    "conformal": ("Conformal", "coverage_to_expect", "fit_conformal"),
+    "decision_curves": ("DecisionCurve", "InHundred", "decision_curve", "in_hundred"),
     "delong": ("AucDifference", "Estimate", "auc", "compare_aucs", "needed_correlation"),
+    "frozen_thresholds": (
+        "FrozenThreshold", "freeze_threshold", "threshold_at_sensitivity", "threshold_at_specificity",
+    ),
+    "fusion": ("Fusion", "Term", "cross_validated", "fit_fusion"),
     "independent_aucs": ("IndependentAucDifference", "compare_independent_aucs"),
     "likelihood_ratios": ("LikelihoodRatio", "negative_likelihood_ratio", "positive_likelihood_ratio"),
     "multiplicity": ("AdjustedTest", "DeclaredTest", "adjust"),
@@ -139,6 +165,7 @@ _HOME = {
     "resampling": ("bootstrap",),
     "results": ("compare_sources", "evaluate", "evaluate_readers", "results_schema"),
     "roc": ("RocCurve", "roc_curve", "youden_threshold"),
+    "subgroups": ("Interaction", "SubgroupRow", "auc_interaction", "call_interaction", "subgroup_rows"),
     "table": ("check_predictions", "read_predictions", "to_patients"),
     "text": ("format_comparisons", "format_results"),
     "thresholds": ("apply_thresholds", "freeze_thresholds"),
