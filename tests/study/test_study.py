@@ -114,7 +114,7 @@ def test_a_cohort_without_one_readable_video_is_refused(small_cohort, tiny_setti
     rows = pd.read_csv(small_cohort)
     rows.to_csv(tmp_path / "cohort.csv", index=False)  # the videos stay behind
     words = ["study", str(tmp_path / "cohort.csv"), "--preset", "small", "--out", str(tmp_path / "run")]
-    with pytest.raises(CohortError, match="none of its 30 videos can be read"):
+    with pytest.raises(CohortError, match="none of its 30 videos can be used"):
         CliRunner().invoke(app, [*words, *tiny_settings], catch_exceptions=False)
 
 

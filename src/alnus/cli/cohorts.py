@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from alnus.cli.app import Json, Workers, print_json
-from alnus.errors import ConfigError
+from alnus.cli.options import quality_of
+from alnus.errors import ConfigError, UsageError
 
 tables = typer.Typer(no_args_is_help=True, help="Make a cohort table from a known data set or a folder of files.")
 
@@ -73,9 +75,19 @@ def ingest(
     source: Annotated[Path, typer.Argument(metavar="COHORT", help="Cohort table.")],
     out: Annotated[Path, typer.Option(help="The cine store's directory.")],
     workers: Workers = 0,
+    engine: Annotated[str, typer.Option(help="process: this machine's cores; ray: a Ray cluster's.")] = "process",
+    gate: Annotated[
+        bool, typer.Option("--gate/--no-gate", help="Leave out what the quality gate excludes, or only warn of it.")
+    ] = True,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a threshold of the gate, e.g. --set min_frames=16 (repeatable)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Decode a cohort's videos once into a cine store; what cannot be read is listed in excluded.csv.
+    """Decode a cohort's videos once into a cine store; what is left out or doubtful is listed with its reason.
+
+    Writes index.csv (what is there), excluded.csv (what is not, and why) and quality.csv (every finding).
 
     Example: alnus ingest cohort.csv --out store
     """
@@ -84,16 +96,35 @@ def ingest(
     from alnus.media import ingest as ingest_videos
     from alnus.study.partition import ingest_items
 
+    if engine not in ("process", "ray"):
+        raise UsageError(f"--engine {engine}: write process or ray")
     items = ingest_items(load_cohort(source, need_labels=False))
     with Terminal().progress("Ingesting videos") as progress:
-        report = ingest_videos(items, out, workers=workers, progress=progress)
-    excluded = [{"video": item.video, "reason": item.reason} for item in report.excluded]
+        report = ingest_videos(
+            items,
+            out,
+            workers=workers,
+            progress=progress,
+            quality=quality_of(settings),
+            gate=gate,
+            engine="ray" if engine == "ray" else "process",
+        )
     if as_json:
-        print_json({"store": str(out), "videos": len(items), "excluded": excluded})
+        print_json(
+            {
+                "store": str(out),
+                "videos": report.videos,
+                "kept": report.kept,
+                "excluded": [asdict(item) for item in report.excluded],
+                "findings": [asdict(found) for found in report.findings],
+            }
+        )
         return
-    for item in excluded:
-        typer.echo(f"excluded: {item['video']}: {item['reason']}")
-    typer.echo(f"{len(items) - len(excluded)} of {len(items)} videos are in {out}; {len(excluded)} excluded")
+    for item in report.excluded:
+        typer.echo(f"excluded: {item.video}: {item.reason}")
+    for line in report.lines():
+        typer.echo(line)
+    typer.echo(f"{report.kept} of {report.videos} videos are in {out}; {len(report.excluded)} excluded")
 
 
 def check(

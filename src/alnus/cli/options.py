@@ -10,7 +10,7 @@ import typer
 from alnus.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from alnus.config import StudyConfig
+    from alnus.config import QualityConfig, StudyConfig
 
 Preset = Annotated[str | None, typer.Option(help="small (two CPU cores) or paper (the full-size networks; default).")]
 Models = Annotated[str | None, typer.Option(help="Networks, separated by commas: tin,r2plus1d,resnet3d,image.")]
@@ -46,6 +46,16 @@ def config_of(
     if out is None:
         raise UsageError(f"{source} is a cohort table: say with --out where the run's directory shall be")
     return resolve({"cohort": str(source.resolve()), **changes}, origin="the command line")
+
+
+def quality_of(settings: list[str] | None) -> QualityConfig:
+    """Return the quality gate's configuration with `KEY=VALUE` changes. Raises ConfigError."""
+    from alnus.config import QualityConfig, checked, merged
+
+    changes: dict[str, Any] = {}
+    for setting in settings or []:
+        changes = merged(changes, _parsed(setting.removeprefix("quality.")))
+    return checked(QualityConfig, changes, origin="--set")
 
 
 def _parsed(setting: str) -> dict[str, Any]:

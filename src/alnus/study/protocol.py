@@ -105,13 +105,27 @@ def ingest_cohort(study: Study) -> Study:
     """
     store = study.run.path("store")
     with study.run.timed("ingest"), study.reporter.progress("Ingesting videos") as progress:
-        report = ingest(ingest_items(study.cohort), store, workers=study.config.workers, progress=progress)
+        report = ingest(
+            ingest_items(study.cohort),
+            store,
+            workers=study.config.workers,
+            progress=progress,
+            quality=study.config.quality,
+            gate=True,
+        )
     patient_of = dict(zip(study.cohort.table["video"], study.cohort.table["patient_id"], strict=True))
     excluded = pd.DataFrame(
-        [(patient_of[item.video], item.video, item.reason) for item in report.excluded],
-        columns=["patient_id", "video", "reason"],
+        [(patient_of[item.video], item.video, item.reason, item.code) for item in report.excluded],
+        columns=["patient_id", "video", "reason", "code"],
     )
     _write_csv(study.run.path("excluded.csv"), excluded)
+    findings = pd.DataFrame(
+        [(patient_of[row.video], row.video, row.code, row.severity, row.text) for row in report.findings],
+        columns=["patient_id", "video", "code", "severity", "text"],
+    )
+    _write_csv(study.run.path("quality.csv"), findings)
+    for code, number in report.warned_by_code.items():
+        study.reporter.say(f"warning: {code.replace('_', ' ')}: {number} of {report.kept} videos; see quality.csv")
     for row in excluded.head(5).itertuples():
         study.reporter.say(f"excluded: {row.video}: {row.reason}")
     if len(excluded):
@@ -119,7 +133,10 @@ def ingest_cohort(study: Study) -> Study:
             f"{len(excluded)} of {len(patient_of)} videos are excluded; see {study.run.path('excluded.csv')}"
         )
     if len(excluded) == len(patient_of):
-        raise CohortError(f"{study.cohort.source}: none of its {len(patient_of)} videos can be read")
+        raise CohortError(
+            f"{study.cohort.source}: none of its {len(patient_of)} videos can be used;"
+            f" see {study.run.path('excluded.csv')}"
+        )
     study = _without(study, excluded)
     _record_cohort(study, excluded)
     return study
