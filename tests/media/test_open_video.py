@@ -7,6 +7,7 @@ import pytest
 
 from alnus.errors import MediaError
 from alnus.media import DEFAULT_LIMITS, open_cine
+from alnus.media.colour import expanded
 from alnus.media.opening import open_frames
 from alnus.media.video import damage_note
 
@@ -165,3 +166,9 @@ def test_a_mark_in_any_of_the_frames_that_are_looked_at_is_kept(tmp_path, scene,
     frames[8, 56:64, 0:8] = (0, 0, 255)
     path = make.video(tmp_path / "a.mkv", frames, container="matroska", codec="ffv1", pix_fmt="bgr0")
     assert _chroma(path)[7, 0] == 255
+
+
+def test_video_range_luma_is_stretched_and_rounded_at_every_level():
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    wanted = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).reshape(16, 16)
+    np.testing.assert_array_equal(expanded(levels), wanted)

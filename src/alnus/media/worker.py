@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from alnus.media.answering import ingested
 from alnus.media.budget import Budget, fence, writable_bytes
 from alnus.media.containers import bytes_of
 from alnus.media.frames_file import StoreWriteError
@@ -23,7 +24,6 @@ from alnus.media.guarded import FRAMES_TASK, written_frames
 from alnus.media.limits import MEBIBYTE, DecodeLimits
 from alnus.media.pool import READY, SPENT
 from alnus.media.refusal import OutOfMemory, Refused
-from alnus.media.tasks import ingested
 
 _READERS = ("alnus.media.dicom", "alnus.media.entry", "alnus.media.video")
 _INPUT = 0  # the descriptor of standard input

@@ -49,6 +49,13 @@ class Observed:
         steps = np.maximum(before, after) - np.minimum(before, after)
         return np.asarray(steps[steps.any(axis=(1, 2))])
 
+    def share_of_steps(self, level: int) -> NDArray[np.float32]:
+        """In what share of the steps a pixel changes by `level` or more, (H, W); there is at least one step."""
+        counts = np.zeros(self.size, np.uint8)  # there are fewer than 256
+        for step in self.steps:
+            counts += step >= level
+        return counts.astype(np.float32) / np.float32(len(self.steps))
+
     @cached_property
     def median(self) -> Pixels:
         """Each pixel's median over the samples, (H, W); of an even number of them the lower one."""

@@ -79,7 +79,7 @@ def liveliness(observed: Observed, level: int) -> Real | None:
     """
     if not len(observed.steps):
         return None
-    share = (observed.steps >= level).mean(axis=0, dtype=np.float32)
+    share = observed.share_of_steps(level)
     return np.asarray(ndimage.uniform_filter(share, WINDOW_PX, mode="nearest"))
 
 
