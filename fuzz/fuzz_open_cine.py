@@ -32,6 +32,7 @@ LIMITS = DecodeLimits(max_frames=200, max_side_px=1024, max_pixels=8_000_000, ma
 SCRATCH = Path(tempfile.mkdtemp(prefix="alnus-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
 INPUT = SCRATCH / "PATIENTFREE.avi"
 OWN_CODE = f"{os.sep}alnus{os.sep}media{os.sep}"
+SWALLOWED = ": it cannot be decoded ("
 STRICT = "ALNUS_FUZZ_STRICT" in os.environ
 _seen: set[str] = set()
 
@@ -73,7 +74,7 @@ def _report_swallowed(error: BaseException, data: bytes) -> None:
     A fault of a decoding library over a broken file is what it is for, and not told.
     """
     fault = error.__context__.__context__ if error.__context__ else None
-    if fault is None or fault.__traceback__ is None:
+    if SWALLOWED not in str(error) or fault is None or fault.__traceback__ is None:
         return
     last = traceback.extract_tb(fault.__traceback__)[-1]
     place = f"{type(fault).__name__} at {Path(last.filename).name}:{last.lineno}"

@@ -6,11 +6,12 @@ files have no magic bytes here and are refused.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from alnus.media.refusal import Refused
 
@@ -93,7 +94,16 @@ def bytes_of(path: Path) -> int:
     """Return the size of a file, or of the files of a folder together. Raises OSError."""
     if not path.is_dir():
         return path.stat().st_size
-    return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file())
+    return sum(entry.stat().st_size for entry in files_of(path))
+
+
+def files_of(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield the regular files of a folder and the links to such; a link that leads nowhere or round is none."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):  # a loop of links
+                if entry.is_file():
+                    yield entry
 
 
 def is_cut(stream: BinaryIO, container: str) -> bool:
@@ -112,6 +122,26 @@ def stated_frames(stream: BinaryIO, container: str) -> int:
     if container != "avi" or head[24:28] != b"avih" or len(head) < 52:
         return 0
     return int.from_bytes(head[48:52], "little")
+
+
+def stated_pages(stream: BinaryIO, *, at_most: int) -> int:
+    """Return the number of pages in a TIFF's chain (TIFF 6.0, section 2), counted no further than asked; else 1."""
+    stream.seek(0)
+    order: Literal["little", "big"] = "little" if stream.read(2) == b"II" else "big"
+    stream.seek(0)
+    if sniffed(stream.read(HEAD_BYTES)) != "tiff":
+        return 1
+    at, pages, seen = 4, 0, {0}
+    while pages < at_most:
+        stream.seek(at)
+        page = int.from_bytes(stream.read(4), order)
+        if page in seen:  # 0 ends the chain
+            break
+        seen.add(page)
+        pages += 1
+        stream.seek(page)
+        at = page + 2 + 12 * int.from_bytes(stream.read(2), order)
+    return max(pages, 1)
 
 
 def _has_gif_trailer(stream: BinaryIO) -> bool:

@@ -27,11 +27,11 @@ class DecodeLimits:
     """Size of a deflated DICOM data set once inflated."""
     max_pixels_a_byte: int = 10_000
     """Decoded pixels for each byte of the file. Frozen full-HD recordings with a keyframe in 250 frames have 8,000."""
-    free_pixels: int = 100_000_000
+    free_pixels: int = 50_000_000
     """So many are decoded of a file of any size before that ratio is asked for."""
     memory_mb: int = 800
     """MiB beyond what the process holds already and four times the file; with the process's own 150, below 1 GiB."""
-    start_s: float = 4.0
+    start_s: float = 3.0
     """Processor seconds until the first frame, and one more for each MiB of the file."""
     max_s: float = 900.0
     """Seconds that any file may take, whatever its size."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alnus.media.cine import Box
+from alnus.media.containers import files_of
 from alnus.media.refusal import Refused
 from alnus.provenance import file_sha256
 
@@ -77,7 +78,7 @@ def _file_state(path: Path) -> dict[str, int]:
     try:
         states = [path.stat()]
         if path.is_dir():
-            states += [entry.stat() for entry in os.scandir(path) if entry.is_file()]
+            states += [entry.stat() for entry in files_of(path)]
     except (OSError, ValueError):
         raise Refused("there is no such file, or it cannot be opened") from None
     return {"size": sum(state.st_size for state in states), "mtime_ns": max(state.st_mtime_ns for state in states)}
@@ -91,7 +92,7 @@ def source_sha256(path: Path) -> str:
     """
     if not path.is_dir():
         return file_sha256(path)
-    names = (os.fsencode(entry.name) for entry in os.scandir(path) if entry.is_file())
+    names = (os.fsencode(entry.name) for entry in files_of(path))
     lines = [
         b"%s  %s\n" % (file_sha256(path / os.fsdecode(name)).encode(), name)
         for name in sorted(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from math import nan
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from alnus.media.colour import Pixels, Space, in_colours
-from alnus.media.containers import STILLS, first_bytes, sniffed
+from alnus.media.containers import STILLS, files_of, first_bytes, sniffed, stated_pages
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
 from alnus.media.refusal import Refused
@@ -21,6 +22,9 @@ _FORMATS = [name.upper() for name in STILLS]
 
 def open_still(path: Path, *, limits: DecodeLimits, colours: Colours) -> Opened:
     """Open a PNG, JPEG, BMP or TIFF as a cine of one frame (a TIFF: one a page). Raises Refused."""
+    with path.open("rb") as stream:
+        pages = stated_pages(stream, at_most=limits.max_frames + 1)
+    limits.check_count(pages, 1, 1)  # pillow reads each page's header to count them
     _checked_size(path, limits)
     frames = ((nan, frame) for frame in _pages(path, limits, colours))
     return Opened("image", frames)
@@ -31,7 +35,7 @@ def open_folder(path: Path, *, limits: DecodeLimits, colours: Colours) -> Opened
 
     Hidden files and files that are no images are left out; their number is noted.
     """
-    names = [entry for entry in path.iterdir() if not entry.name.startswith(".") and entry.is_file()]
+    names = _files(path, limits)
     images = sorted((entry for entry in names if _is_still(entry)), key=lambda entry: natural_key(entry.name))
     if not images:
         raise Refused("the directory holds no PNG, JPEG, BMP or TIFF frames")
@@ -41,6 +45,16 @@ def open_folder(path: Path, *, limits: DecodeLimits, colours: Colours) -> Opened
     if len(images) < len(names):
         opened.notes.append(f"{len(names) - len(images)} files of the folder are no images and were left out")
     return opened
+
+
+def _files(folder: Path, limits: DecodeLimits) -> list[Path]:
+    """Return a folder's files that are not hidden. Raises Refused where they are too many to look at each."""
+    most = 2 * limits.max_frames
+    names = (entry.name for entry in files_of(folder) if not entry.name.startswith("."))
+    files = [folder / name for name in islice(names, most + 1)]
+    if len(files) > most:
+        raise Refused(f"the directory holds more than {most} files; give one of a cine's frames")
+    return files
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,6 +101,8 @@ def open_stream(
             metadata_errors="replace",
             container_options={"protocol_whitelist": "file"},
         )
+    except MemoryError:  # FFmpeg's is an FFmpegError too
+        raise
     except av.FFmpegError as error:
         hint = ": the file is cut, or its recording was never finished" if cut or container == "mov" else ""
         raise Refused(f"its {container} container cannot be read ({type(error).__name__}){hint}") from None
@@ -187,13 +188,24 @@ def _frames(
 
 def _decoded(media: InputContainer, stream: VideoStream, tally: _Tally) -> Iterator[av.VideoFrame]:
     """Yield every frame that can be decoded; a damaged packet is counted, a damaged container ends the frames."""
-    with contextlib.suppress(av.FFmpegError):
-        for packet in media.demux(stream):
-            tally.packets += 1
-            try:
-                yield from packet.decode()
-            except av.FFmpegError:
-                tally.damaged += 1
+    packets = media.demux(stream)
+    while (packet := _next_packet(packets)) is not None:
+        tally.packets += 1
+        try:
+            yield from packet.decode()
+        except MemoryError:  # FFmpeg's is an FFmpegError too
+            raise
+        except av.FFmpegError:
+            tally.damaged += 1
+
+
+def _next_packet(packets: Iterator[av.Packet[VideoStream]]) -> av.Packet[VideoStream] | None:
+    try:
+        return next(packets, None)
+    except MemoryError:
+        raise
+    except av.FFmpegError:
+        return None
 
 
 def _check_whole(tally: _Tally, declared: _Declared, notes: list[str]) -> None:
