@@ -41,7 +41,7 @@ def test_the_lines_name_the_study_the_method_every_number_and_the_test():
 
 def test_percentages_are_of_sensitivity_and_differences_are_points():
     text = "\n".join(mrmc_lines(mrmc(RATINGS, metric="sensitivity", threshold=3)))
-    assert "Readers' mean Sensitivity (95% CI)" in text
+    assert "Readers' mean sensitivity (95% CI)" in text
     assert " points (" in text
     assert "% (" in text
 

@@ -78,6 +78,11 @@ def _methods(readers: str, cases: str, covariance: str) -> str:
     return f"Obuchowski–Rockette with Hillis' degrees of freedom; {readers} readers, {cases} cases{over}"
 
 
+def _name(metric: Metric) -> str:
+    """Return a measure's name inside a sentence."""
+    return TITLES[metric] if metric == "auc" else metric
+
+
 def _percent(confidence: float) -> str:
     return f"{100 * confidence:g}%"
 
@@ -101,7 +106,7 @@ def _difference(row: TreatmentMean | TreatmentDifference, metric: Metric) -> str
 
 
 def _means(result: Mrmc) -> list[str]:
-    header = ["Treatment", f"Readers' mean {TITLES[result.metric]} ({_percent(result.confidence)} CI)"]
+    header = ["Treatment", f"Readers' mean {_name(result.metric)} ({_percent(result.confidence)} CI)"]
     rows = [[row.treatment, _estimate(row, result.metric)] for row in result.means]
     if result.against is not None:
         header.append(f"P (against {result.against:g})")
