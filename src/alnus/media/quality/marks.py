@@ -8,10 +8,7 @@ Source: the white top-hat, Serra, Image Analysis and Mathematical Morphology, 19
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from alnus.media.cine import Box
@@ -23,26 +20,18 @@ FILL = 0
 """Black: what lies outside the tissue is black too, and what a network may learn from a hole is at most that a mark
 was there, not what it said. A fill from the surroundings would invent tissue."""
 
-FLOOR_PERCENTILE = 12  # of the samples: a codec makes a mark darker in some of them
-CONTRAST, EDGE = 45, 22  # grey levels above the floor around: a mark's core, its whole body
+COMMON_PERCENTILE = 97  # of the region's contrasts: what tissue itself reaches, as few pixels are marks
+CORE, BODY = 1.2, 0.75  # a mark's contrast over that: somewhere in it, all over it
+LEAST_CONTRAST = 30.0  # grey levels; MPEG ripples stay below
 STROKE_PX = 11  # a drawing's lines are thinner
 STEADY = 10  # grey levels that tissue changes by
 STEADIER = 0.75  # how seldom a mark changes, against the tissue around it
 ALIVE_AROUND, DARK_AROUND = 0.3, 40
-UPRIGHT = 0.4  # a drawing's edges run every way, an echo's across the beam
-LEAST_PX, RIM_PX, AROUND_PX = 4, 2, 12
+STEEPEST_PERCENTILE, STEEP = 95, 0.5  # a drawn line turns to tissue within 2 pixels
+UPRIGHT = 0.7  # a drawing's edges run every way, an echo's across the beam
+LEAST_PX, RIM_PX, BESIDE_PX, AROUND_PX = 4, 3, 5, 12
 LEAST_MOVING = 0.3  # of the region's pixels must change in most samples, or marks and tissue look alike
 LEAST_PAIRS = 5
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """What is compared, each (h, w): how a pixel's floor stands out, how often it changes, and the same around it."""
-
-    floor: Pixels
-    contrast: Pixels
-    around: NDArray[np.float32]
-    bright_around: NDArray[np.float32]
 
 
 def static_marks(observed: Observed, box: Box) -> Mask | None:
@@ -53,25 +42,18 @@ def static_marks(observed: Observed, box: Box) -> Mask | None:
     if not can_tell_marks(observed, box):
         return None
     rows, columns = slice(box.y, box.y + box.h), slice(box.x, box.x + box.w)
-    samples = np.sort(observed.samples[:, rows, columns], axis=0)
-    floor = samples[len(samples) * FLOOR_PERCENTILE // 100]
+    low = observed.low[rows, columns]
+    contrast = ndimage.white_tophat(low, size=STROKE_PX, mode="nearest")
+    common = max(LEAST_CONTRAST, float(np.percentile(contrast, COMMON_PERCENTILE)))
     changes = (observed.steps[:, rows, columns] >= STEADY).mean(axis=0, dtype=np.float32)
     around = ndimage.uniform_filter(changes, 2 * AROUND_PX + 1, mode="nearest")
-    ceiling = samples[-1 - len(samples) * FLOOR_PERCENTILE // 100].astype(np.float32)
-    picture = _Picture(
-        floor,
-        ndimage.white_tophat(floor, size=STROKE_PX, mode="nearest"),
-        around,
-        ndimage.uniform_filter(ceiling, 2 * AROUND_PX + 1, mode="nearest"),
-    )
-    steady = (changes <= STEADIER * around) | (around < ALIVE_AROUND)
-    body = (picture.contrast >= EDGE) & steady
-    labels, _ = ndimage.label(grown(body, RIM_PX))
-    marks = np.zeros(body.shape, bool)
-    for number, place in enumerate(ndimage.find_objects(labels), start=1):
-        if _is_mark(picture, body[place] & (labels[place] == number), place):
-            marks[place] |= labels[place] == number
-    return marks if marks.any() else None
+    high = observed.high[rows, columns].astype(np.float32)
+    bright_around = ndimage.uniform_filter(high, 2 * AROUND_PX + 1, mode="nearest")
+    drawn = (around >= ALIVE_AROUND) | (bright_around <= DARK_AROUND)
+    body = (contrast >= BODY * common) & ((changes <= STEADIER * around) | (around < ALIVE_AROUND)) & drawn
+    core = body & (contrast >= CORE * common)
+    marks = _drawings(low, body, core)
+    return grown(marks, RIM_PX) if marks.any() else None
 
 
 def can_tell_marks(observed: Observed, box: Box) -> bool:
@@ -82,17 +64,31 @@ def can_tell_marks(observed: Observed, box: Box) -> bool:
     return bool(((steps >= 3).mean(axis=0) >= 0.5).mean() >= LEAST_MOVING)
 
 
-def _is_mark(picture: _Picture, body: Mask, place: tuple[slice, slice]) -> bool:
-    """Tell a drawing from an echo: a hard core, edges every way, and tissue that moves, or none at all, around it."""
-    core = body & (picture.contrast[place] >= CONTRAST)
-    if core.sum() < LEAST_PX:
+def _drawings(low: Pixels, body: Mask, core: Mask) -> Mask:
+    """Return the pieces of `body` that are drawn: enough of a core in each, and edges that run every way.
+
+    What else stands out right beside one belongs to it: the other letters of its word.
+    """
+    labels, count = ndimage.label(body, np.ones((3, 3), bool))
+    marks = np.zeros(body.shape, bool)
+    for number, place in enumerate(ndimage.find_objects(labels), start=1):
+        piece = labels[place] == number
+        if (piece & core[place]).sum() >= LEAST_PX and _runs_every_way(low, place):
+            marks[place] |= piece
+    beside = np.zeros(count + 1, bool)
+    beside[labels[grown(marks, BESIDE_PX)]] = True
+    beside[0] = False
+    return np.asarray(beside[labels])
+
+
+def _runs_every_way(low: Pixels, place: tuple[slice, slice]) -> bool:
+    """Tell a drawing from an echo, which is long across the beam and soft along it."""
+    around = low[tuple(slice(max(0, side.start - 2), side.stop + 2) for side in place)].astype(np.float32)
+    across, down = (np.abs(np.diff(around, axis=axis)) for axis in (1, 0))
+    if across.sum() < UPRIGHT * down.sum():
         return False
-    floor = picture.floor[place].astype(np.float32)
-    across, down = (np.abs(np.diff(floor, axis=axis)).sum() for axis in (1, 0))
-    if across < UPRIGHT * down:
-        return False
-    alive = float(np.median(picture.around[place][core])) >= ALIVE_AROUND
-    return alive or float(np.median(picture.bright_around[place][core])) <= DARK_AROUND
+    steps = np.abs(around[:, 2:] - around[:, :-2])
+    return float(np.percentile(steps, STEEPEST_PERCENTILE)) >= STEEP * float(np.ptp(around))
 
 
 def masked(frames: Pixels, mask: Mask) -> Pixels:
