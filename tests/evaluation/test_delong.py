@@ -242,8 +242,8 @@ def fastest_s(statistic, labels, scores, *, limit_s):
     return best
 
 
-@pytest.mark.parametrize(("patients", "limit_s"), [(100_000, 0.2), (1_000_000, 2.0)])
-def test_delong_takes_a_million_patients_in_two_seconds(patients, limit_s):
+@pytest.mark.parametrize(("patients", "limit_s"), [(100_000, 0.2), (1_000_000, 1.0)])
+def test_delong_takes_a_million_patients_in_a_second(patients, limit_s):
     rng = np.random.default_rng(1)
     labels = rng.random(patients) < 0.3
     a = rng.normal(labels * 1.0)

@@ -194,7 +194,9 @@ def _learnt(name: str, column: pd.Series) -> Term:
     there = numbers[np.isfinite(numbers)]
     median = float(np.median(there)) if len(there) else 0.0
     filled = np.where(np.isfinite(numbers), numbers, median)
-    return Term(name, (0.0,), median, float(filled.mean()), float(filled.std()) or 1.0)
+    size = float(np.max(np.abs(filled))) or 1.0  # squares of huge numbers would overflow
+    mean, spread = size * float((filled / size).mean()), size * float((filled / size).std())
+    return Term(name, (0.0,), median, mean, spread or 1.0)
 
 
 def _columns(term: Term, column: pd.Series) -> FloatArray:

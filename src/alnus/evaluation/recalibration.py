@@ -99,7 +99,8 @@ Fitted = tuple[float, float, tuple[float, ...], tuple[float, ...]]
 def _platt(truth: BoolArray, x: FloatArray) -> Fitted:
     positive, negative = int(truth.sum()), int((~truth).sum())
     targets = np.where(truth, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    centre, spread = float(x.mean()), float(x.std())
+    size = float(np.max(np.abs(x))) or 1.0  # squares of huge scores would overflow
+    centre, spread = size * float((x / size).mean()), size * float((x / size).std())
     if spread == 0:
         raise CohortError("scores: all are equal, so no map can make probabilities of them")
     fit = fit_logistic(np.column_stack([np.ones(len(x)), (x - centre) / spread]), targets)
