@@ -25,7 +25,12 @@ def ingested(task: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
         image=None if task["image"] is None else Path(task["image"]),
         keyframe=task["keyframe"],
     )
-    rules = Rules(quality=QualityConfig(**task["quality"]), gate=task["gate"])
+    rules = Rules(
+        quality=QualityConfig(**task["quality"]),
+        gate=task["gate"],
+        dicom_out=None if task["dicom_out"] is None else Path(task["dicom_out"]),
+        key=bytes.fromhex(task["key"]),
+    )
     try:
         return {"findings": ingest_one(item, Path(task["store"]), limits=limits, rules=rules)["findings"]}
     except Excluded as excluded:

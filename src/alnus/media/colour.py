@@ -34,7 +34,7 @@ def expanded(luma: Pixels) -> Pixels:
     levels = np.multiply(np.clip(luma, 16, 235) - np.uint8(16), np.uint16(85), dtype=np.uint16)
     levels += np.uint16(36)  # half of 73: no level lies between two
     levels //= np.uint16(73)
-    return levels.astype(np.uint8)
+    return np.asarray(levels, np.uint8)
 
 
 def any_colour(chroma: Pixels) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 
 from alnus.media.cine import Box, Times
 from alnus.media.colour import Pixels, luma_of
+from alnus.media.dicom_out import dicom_findings
 from alnus.media.frames_file import FramesFile, FramesWriter, StoreWriteError, finished, writing
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Opened, settled_times
@@ -91,7 +92,8 @@ def _filled(item: IngestItem, folder: Path, limits: DecodeLimits, rules: Rules) 
         file = finished(decoded.file, box=seen.view.box, within=decoded.box, keep=seen.view.keep)
     checksums |= _write_still(item, seen.view, decoded.size, folder, limits)
     meta = _meta(item, decoded, seen) | checksums | {"source": state, "sha256": file.sha256}
-    meta |= {"rules": rules.fingerprint(), "findings": [asdict(found) for found in findings]}
+    meta |= {"rules": rules.fingerprint(), "dicom": rules.dicom_state()}
+    meta["findings"] = [asdict(found) for found in findings] + dicom_findings(item, rules, limits)
     with writing(folder.parent):
         meta["frames_bytes"] = file.path.stat().st_size
         write_json(folder / META, meta)

@@ -12,6 +12,7 @@ from typing import Any
 
 from alnus.config import QualityConfig
 from alnus.errors import MediaError
+from alnus.media.dicom_out import dicom_path, is_written
 from alnus.media.engines import Engine, answers
 from alnus.media.frames_file import StoreWriteError
 from alnus.media.limits import DEFAULT_LIMITS, DecodeLimits
@@ -56,6 +57,8 @@ def ingest(
     quality: QualityConfig | None = None,
     gate: bool = False,
     engine: Engine = "process",
+    dicom_out: Path | None = None,
+    key: bytes | None = None,
 ) -> IngestReport:
     """Decode every item into the store; write index.csv, excluded.csv and quality.csv.
 
@@ -66,14 +69,20 @@ def ingest(
     quality: thresholds of the quality gate and what excludes. gate: whether it may exclude; else all that it finds is a
     warning, as for a single video that a person asked for.
     engine: where the processes run; "ray" needs the extra `cluster` and a store that every machine of it sees.
+    dicom_out: folder for a de-identified DICOM file of each video that is kept, named by its entry's key; `key` is that
+    of `alnus.media.identity`. Where one cannot be made, a warning "dicom_out_failed" says why.
     Raises MediaError where the store cannot be written, two items name the same video, or `workers` is negative.
     """
     if workers < 0:
         raise MediaError(f"workers is {workers}; give how many decoding processes to run, or 0 for one a core")
     _check_unique(items)
-    rules = Rules(quality=quality or QualityConfig(), gate=gate)
+    if dicom_out is not None and not key:
+        raise MediaError("de-identified DICOM needs a key: see alnus.media.identity.load_or_make_key")
+    rules = Rules(quality=quality or QualityConfig(), gate=gate, dicom_out=dicom_out, key=key or b"")
     tell = progress or (lambda done, total: None)
     with _store_errors(store), locked(store):
+        if dicom_out is not None:
+            dicom_out.mkdir(parents=True, exist_ok=True)
         _sweep(store)
         verdicts, waiting = _already_there(items, store, rules)
         done = len(items) - len(waiting)
@@ -83,7 +92,16 @@ def ingest(
             _take(verdicts, waiting[place], items[waiting[place]], answer)
             done += 1
             tell(done, len(items))
+        _drop_dicom([items[index] for index in verdicts.excluded], rules)
         return _concluded(items, store, verdicts)
+
+
+def _drop_dicom(excluded: Iterable[IngestItem], rules: Rules) -> None:
+    """Remove the DICOM files that an earlier run made of videos that are left out now."""
+    for item in excluded:
+        path = dicom_path(item, rules)
+        if path is not None:
+            path.unlink(missing_ok=True)
 
 
 def _take(verdicts: _Verdicts, index: int, item: IngestItem, answer: dict[str, Any]) -> None:
@@ -126,9 +144,8 @@ def _already_there(items: Sequence[IngestItem], store: Path, rules: Rules) -> tu
     Entries are read through to be held against their checksums, one a core at a time.
     """
     verdicts, waiting = _Verdicts(), []
-    fingerprint = rules.fingerprint()
     with ThreadPoolExecutor(cores()) as readers:
-        found = readers.map(lambda item: _found(item, store, fingerprint), items)
+        found = readers.map(lambda item: _found(item, store, rules), items)
         for index, (item, state) in enumerate(zip(items, found, strict=True)):
             if isinstance(state, Excluded):
                 verdicts.refuse(index, item.video, str(state), state.code, [])
@@ -139,11 +156,11 @@ def _already_there(items: Sequence[IngestItem], store: Path, rules: Rules) -> tu
     return verdicts, waiting
 
 
-def _found(item: IngestItem, store: Path, rules: str) -> bool | Excluded:
+def _found(item: IngestItem, store: Path, rules: Rules) -> bool | Excluded:
     """Tell whether an item's entry stands, or why the item needs no decoding to be refused."""
     try:
         item.video.encode()
-        meta = stored_meta(store, item, rules=rules)
+        meta = stored_meta(store, item, rules=rules.fingerprint())
         if meta is not None:
             check_keyframe(item, meta["frames"])
     except Excluded as excluded:
@@ -152,7 +169,7 @@ def _found(item: IngestItem, store: Path, rules: str) -> bool | Excluded:
         return Excluded(str(refused), code=UNREADABLE)
     except UnicodeEncodeError:
         return Excluded("its name in the table is not valid UTF-8", code="bad_name")
-    return meta is not None
+    return meta is not None and is_written(item, rules, meta)
 
 
 def _concluded(items: Sequence[IngestItem], store: Path, verdicts: _Verdicts) -> IngestReport:

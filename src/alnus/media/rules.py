@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from alnus.config import QualityConfig
 from alnus.provenance import text_sha256
@@ -11,11 +13,22 @@ from alnus.provenance import text_sha256
 
 @dataclass(frozen=True)
 class Rules:
-    """gate: False keeps what the quality gate would exclude, with a warning."""
+    """gate: False keeps what the quality gate would exclude, with a warning.
+
+    dicom_out: where de-identified DICOM files go, None for none. key: that of their UIDs and dates.
+    """
 
     quality: QualityConfig = field(default_factory=QualityConfig)
     gate: bool = False
+    dicom_out: Path | None = None
+    key: bytes = b""
 
     def fingerprint(self) -> str:
         """Return what an entry remembers of the rules: another gate judges anew."""
         return text_sha256(json.dumps([self.quality.model_dump(mode="json"), self.gate]))[:16]
+
+    def dicom_state(self) -> str | None:
+        """Return what an entry remembers of its DICOM file: another key makes another. It tells nothing of the key."""
+        if self.dicom_out is None:
+            return None
+        return hmac.new(self.key, b"alnus dicom out", "sha256").hexdigest()[:16]

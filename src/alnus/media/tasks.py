@@ -23,4 +23,6 @@ def task_of(item: IngestItem, store: Path, limits: DecodeLimits, rules: Rules) -
         "limits": asdict(limits),
         "quality": rules.quality.model_dump(mode="json"),
         "gate": rules.gate,
+        "dicom_out": None if rules.dicom_out is None else str(rules.dicom_out),
+        "key": rules.key.hex(),
     }
