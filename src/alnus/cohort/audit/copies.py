@@ -1,0 +1,86 @@
+"""Which cines of a store show the same recording: whole, in part, cropped, re-encoded, mirrored or at another speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alnus.cohort.audit.alignment import NONE, Alignment, align
+from alnus.cohort.audit.search import candidates
+from alnus.media.fingerprint import Fingerprint, fingerprint
+from alnus.media.store import CineStore
+
+SAME = 0.78
+"""Least `score` and `change` of a copy. Measured (docs/explanation/leakage.md): different recordings of one probe and
+posture reach 0.70, copies begin at 0.85."""
+LIKELY = 0.55
+"""Least score of the coarse search that is worth an alignment; the worst of the measured copies have 0.74."""
+PART = 0.8
+"""Share of a cine below which only a part of it is in the other."""
+LEAST_COPIED = 4
+"""Thumbnails that a cine needs to be compared: fewer are stills."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Two cines, by position, that show the same recording; `alignment` is how the second lies in the first."""
+
+    first: int
+    second: int
+    alignment: Alignment
+
+    def words(self) -> str:
+        """Return what was done to the one to make the other, as far as it can be told."""
+        told = []
+        if min(self.alignment.share) < PART:
+            told.append(f"{self.alignment.frames} frames in common")
+        top, bottom, left, right = self.alignment.window
+        if max(top, 1 - bottom, left, 1 - right) > 0.04:
+            told.append("cropped")
+        if self.alignment.mirrored:
+            told.append("mirrored")
+        if not 0.9 < self.alignment.speed < 1.1:
+            told.append(f"{self.alignment.speed:.1f} frames for one")
+        return ", ".join(told) or "the whole video"
+
+
+def prints_of(
+    store: CineStore, videos: Sequence[str], *, progress: Callable[[int, int], None] | None = None
+) -> list[Fingerprint]:
+    """Return the fingerprints of videos of a store, 0.4 MB each. Raises MediaError for a damaged entry."""
+    prints = []
+    for done, video in enumerate(videos, start=1):
+        frames, rate_hz = store.frames(video), store.entry(video).frame_rate_hz or 1.0
+        prints.append(fingerprint(frames, np.arange(len(frames)) / rate_hz))
+        if progress is not None:
+            progress(done, len(videos))
+    return prints
+
+
+def copies(prints: Sequence[Fingerprint], *, progress: Callable[[int, int], None] | None = None) -> list[Copy]:
+    """Return every pair of cines that share frames, in order of position."""
+    usable = [index for index, cine in enumerate(prints) if len(cine.thumbs) >= LEAST_COPIED]
+    chosen = [prints[index] for index in usable]
+    pairs = candidates(chosen)
+    best: dict[tuple[int, int], Copy] = {}
+    for done, orders in enumerate(pairs, start=1):
+        for order in sorted(orders, key=lambda candidate: -candidate.score):
+            if order.score < LIKELY:
+                continue
+            first, second = usable[order.first], usable[order.second]
+            key = (min(first, second), max(first, second))
+            known = best[key].alignment if key in best else NONE
+            if _strength(known) >= SAME:
+                break
+            found = align(chosen[order.first], chosen[order.second], order.window, mirrored=order.mirrored)
+            if _strength(found) > _strength(known):
+                best[key] = Copy(first, second, found)
+        if progress is not None:
+            progress(done, len(pairs))
+    return [best[key] for key in sorted(best) if _strength(best[key].alignment) >= SAME]
+
+
+def _strength(alignment: Alignment) -> float:
+    return min(alignment.score, alignment.change)
