@@ -43,7 +43,9 @@ class Setting:
 
 STILL = replace(STRUCTURE, treatment_reader=0.0)  # fixed readers: the same for both treatments
 SAME = replace(STRUCTURE, treatment_case=0.0, case=0.6)  # fixed cases: no case is easier in one treatment
+MUCH = RoeMetz(0.1, 0.1)
 PAPER = {"positive": 21, "negative": 40}
+LARGE = {"positive": 100, "negative": 100}
 SETTINGS = (
     Setting("5 readers, 30 + 50 cases, AUC 0.86"),
     Setting("the same, jackknife", method="jackknife"),
@@ -72,6 +74,7 @@ SETTINGS = (
     Setting("reading times, 3 readers, 60 cases", kind="times", readers=3, positive=60),
     Setting("reading times, 5 readers, 40 cases", kind="times", positive=40),
     Setting("reading times, 10 readers, 40 cases", kind="times", readers=10, positive=40),
+    Setting("3 readers who differ much (variances 0.1), 100 + 100 cases", structure=MUCH, readers=3, **LARGE),
 )
 
 

@@ -91,6 +91,12 @@ def test_the_order_of_the_models_rows_does_not_matter():
     assert model_against_readers(ALONE, shuffled) == model_against_readers(ALONE, scores())
 
 
+def test_cases_are_matched_by_name_where_numbers_stand_as_text():
+    """As text 10 sorts before 2, so that the two tables order their cases differently."""
+    written = scores().assign(case=lambda table: table["case"].astype(str))
+    assert model_against_readers(ALONE, written) == model_against_readers(ALONE, scores())
+
+
 def test_calls_of_the_model_have_a_threshold_of_their_own():
     found = model_against_readers(ALONE, scores(), metric="sensitivity", threshold=3, model_threshold=0.8)
     positive = scores().merge(ALONE[ALONE["reader"] == "A"], on="case").query("truth == 1")
