@@ -65,7 +65,8 @@ def reading_times(
     """Compare how long readers take. times: one row a reading, with treatment, reader, case and time_s, above 0.
 
     A column truth is not needed. With three readers who differ in what a treatment does to them the test may reject in
-    7.6% where it states 5% (simulated; 5 readers 5.8%, 10 readers 4.9%). The other options and what is refused: as for `mrmc`.
+    7.6% where it states 5% (simulated; 5 readers 5.8%, 10 readers 4.9%). The other options and what is refused: as for
+    `mrmc`.
     """
     check_factors(readers, cases, confidence)
     grid = grid_of(times, "time_s", treatments=treatments)
