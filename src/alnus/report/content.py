@@ -11,7 +11,7 @@ from alnus.report.gallery import galleries
 from alnus.report.limits import limitations
 from alnus.report.provenance_block import provenance
 from alnus.report.run_files import ModelFiles, RunFiles
-from alnus.report.run_tables import cohort_table, excluded_table, networks_table
+from alnus.report.run_tables import cohort_table, excluded_table, networks_table, quality_table
 from alnus.report.set_tables import comparisons_table, confusion, kind_of, measures_table, ordered, title_of
 from alnus.report.summary import summary
 from alnus.report.wording import (
@@ -40,7 +40,7 @@ def build(files: RunFiles) -> Document:
         Section("results", "Results", results(files)),
         Section("curves", "Learning curves", learning_curves(files)),
         Section("heatmaps", "Heatmaps of right and wrong cases", heatmaps(files)),
-        Section("excluded", "Excluded inputs", excluded(files)),
+        Section("excluded", "Excluded and doubtful inputs", excluded(files)),
         Section("limits", "What this does not show", (Bullets(tuple(limitations(files))),)),
         Section("provenance", "Provenance", provenance(files)),
     )
@@ -223,8 +223,9 @@ def excluded(files: RunFiles) -> tuple[Block, ...]:
     """Return the table of what could not be used, or that nothing was excluded, or that this is not recorded."""
     if files.excluded is None:
         return (absent("The list of excluded inputs", "The run directory has no excluded.csv."),)
-    table = excluded_table(files)
-    return (table,) if table else (Text("No video of the cohort table was left out."),)
+    table, found = excluded_table(files), quality_table(files)
+    first: Block = table if table else Text("No video of the cohort table was left out.")
+    return (first,) if found is None else (first, found)
 
 
 def absent(what: str, why: str) -> Text:

@@ -47,6 +47,7 @@ class RunFiles:
     config_text: str
     splits: pd.DataFrame | None
     excluded: pd.DataFrame | None
+    quality: pd.DataFrame | None
     cohort: Mapping[str, Any]
     models: tuple[ModelFiles, ...]
     explanations: tuple[Mapping[str, Any], ...] | None
@@ -107,6 +108,7 @@ def read_run(root: Path) -> RunFiles:
         config_text=config_text,
         splits=splits,
         excluded=excluded,
+        quality=_read_table(root / "quality.csv"),
         cohort=cohort or {},
         models=models,
         explanations=None if index is None else tuple(index),

@@ -159,3 +159,23 @@ def excluded_table(files: RunFiles) -> Table | None:
     notes = () if len(shown) == len(excluded) else (f"The first {len(shown)} of {len(excluded)}; all: excluded.csv.",)
     columns = (Column("Patient", share=0.8), Column("Video", share=1.3), Column("Reason", share=2.4))
     return Table("excluded", "Inputs that were left out, each with its reason.", columns, rows, notes)
+
+
+def quality_table(files: RunFiles) -> Table | None:
+    """Return how many videos each finding of the ingestion concerns, or None where nothing was found.
+
+    A video left out counts as left out in every row of its findings; one with two warnings counts in two rows.
+    """
+    quality = files.quality
+    if quality is None or quality.empty or not {"video", "code", "severity"} <= set(quality.columns):
+        return None
+    out = set() if files.excluded is None else set(files.excluded["video"])
+    counted = quality.assign(is_out=quality["video"].isin(out)).drop_duplicates(["video", "code"])
+    found = counted.groupby("code")["is_out"].agg(["size", "sum"]).sort_values(["size"], ascending=False, kind="stable")
+    rows = tuple(
+        Row((Cell(str(code).replace("_", " ")), Cell(str(int(row["sum"]))), Cell(str(int(row["size"] - row["sum"])))))
+        for code, row in found.iterrows()
+    )
+    columns = (Column("Finding", share=1.6), Column("Videos left out", "right"), Column("Videos kept", "right"))
+    notes = ("A video may have several findings. Each, with the value measured: quality.csv.",)
+    return Table("quality", "What ingestion found in the videos.", columns, rows, notes)
