@@ -10,7 +10,7 @@ import typer
 
 from alnus.cli.app import Json, Workers, print_json
 from alnus.cli.options import quality_of
-from alnus.errors import ConfigError, UsageError
+from alnus.errors import CohortError, ConfigError, MediaError, UsageError
 
 tables = typer.Typer(no_args_is_help=True, help="Make a cohort table from a known data set or a folder of files.")
 
@@ -75,6 +75,13 @@ def ingest(
     source: Annotated[Path, typer.Argument(metavar="COHORT", help="Cohort table.")],
     out: Annotated[Path, typer.Option(help="The cine store's directory.")],
     workers: Workers = 0,
+    dicom_out: Annotated[
+        Path | None, typer.Option(help="Write each video as de-identified DICOM into this directory, too.")
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="File of the key that maps ids and dates; default ~/.config/alnus/identity.key, made once."),
+    ] = None,
     engine: Annotated[str, typer.Option(help="process: this machine's cores; ray: a Ray cluster's.")] = "process",
     gate: Annotated[
         bool, typer.Option("--gate/--no-gate", help="Leave out what the quality gate excludes, or only warn of it.")
@@ -90,19 +97,27 @@ def ingest(
     Writes index.csv (what is there), excluded.csv (what is not, and why) and quality.csv (every finding).
 
     Example: alnus ingest cohort.csv --out store
+
+    Example: alnus ingest cohort.csv --out store --dicom-out deidentified
     """
     from alnus.cohort import load_cohort
     from alnus.console import Terminal
     from alnus.media import ingest as ingest_videos
+    from alnus.media.identity import load_or_make_key
     from alnus.study.partition import ingest_items
 
     if engine not in ("process", "ray"):
         raise UsageError(f"--engine {engine}: write process or ray")
+    if key is not None and dicom_out is None:
+        raise UsageError(f"--key {key}: is used with --dicom-out only")
     items = ingest_items(load_cohort(source, need_labels=False))
+    secret = None if dicom_out is None else load_or_make_key(key, outside=(out, dicom_out))
     with Terminal().progress("Ingesting videos") as progress:
         report = ingest_videos(
             items,
             out,
+            dicom_out=dicom_out,
+            key=secret,
             workers=workers,
             progress=progress,
             quality=quality_of(settings),
@@ -128,19 +143,52 @@ def ingest(
 
 
 def check(
-    source: Annotated[Path, typer.Argument(metavar="COHORT", help="Cohort table.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="COHORT", help="Cohort table; with --identity any files and folders.")
+    ],
     folds: Annotated[int, typer.Option(help="Check that K folds are possible instead of fixed partitions.")] = 0,
+    store: Annotated[
+        Path | None, typer.Option(help="The cohort's cine store; without it the videos are decoded for the audit.")
+    ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="A run's splits.csv; without it those that a study would make.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the partitions and of the audit's draws.")] = 0,
+    audit: Annotated[
+        bool, typer.Option("--audit/--no-audit", help="Look for leaks and shortcuts, or only count and split.")
+    ] = True,
+    identity: Annotated[
+        bool, typer.Option("--identity", help="Look for what may identify a patient: headers, names, burned-in text.")
+    ] = False,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --identity: sources whose headers' values are looked for (repeatable)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a cohort table, its files and its partitions before a study; nothing is written.
+    """Check a cohort before a study: table, files, partitions, copies, leaks, confounding, shortcuts. Writes nothing.
+
+    Ends with status 4 where the audit finds an error, and with 5 where --identity finds something.
 
     Example: alnus check cohort.csv
-    """
-    from alnus.study.check import check_cohort
 
-    found = check_cohort(source, folds=folds)
+    Example: alnus check --identity store deidentified
+    """
+    from alnus.console import Terminal
+    from alnus.study.check import check_cohort, check_identity
+
+    if identity:
+        finds = check_identity(paths, against=against or [], reporter=Terminal())
+        if as_json:
+            print_json({"finds": [asdict(find) for find in finds]})
+        for line in [] if as_json else [*(find.line() for find in finds), f"{len(finds)} finds"]:
+            typer.echo(line)
+        raise typer.Exit(MediaError.exit_status if finds else 0)
+    if len(paths) != 1:
+        raise UsageError("name one cohort table, or use --identity to look through files and folders")
+    found = check_cohort(paths[0], folds=folds, audit=audit, store=store, splits=splits, seed=seed, reporter=Terminal())
     if as_json:
-        print_json(found)
-        return
-    for line in found["lines"]:
+        print_json(found.as_json())
+    for line in [] if as_json else found.lines():
         typer.echo(line)
+    raise typer.Exit(CohortError.exit_status if found.has_errors else 0)
