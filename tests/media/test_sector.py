@@ -59,9 +59,14 @@ def test_the_phantom_scanners_regions_are_found_in_avi_and_mp4(tmp_path, center)
         assert iou(whole(sector, truth.shape), truth) > 0.95
 
 
-def test_an_ecg_trace_through_the_sector_does_not_widen_it(tmp_path):
-    frames, truth = placed(TISSUE, probe_mask("convex", 200, 260), screen("black"), 160, 100)
-    sector = find_sector(observe(through(tmp_path, busy_screen(frames, ecg=285))))
+@pytest.mark.parametrize(
+    ("kind", "background", "codec"), [("convex", "black", "libx264"), ("trapezoid", "letterbox", "mjpeg")]
+)
+def test_an_ecg_trace_through_the_sector_does_not_widen_it(tmp_path, kind, background, codec):
+    frames, truth = placed(TISSUE, probe_mask(kind, 200, 260), screen(background), 160, 100)
+    busy = busy_screen(frames, ecg=285)
+    quality = "26" if codec == "libx264" else "5"
+    sector = find_sector(observe(through(tmp_path, busy, codec=codec, quality=quality)))
     assert sector is not None
     assert iou(whole(sector, truth.shape), truth) > 0.93
 
