@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Literal
 
 from alnus.media.pool import Answer, Task, answered, cores
@@ -10,7 +10,9 @@ from alnus.media.pool import Answer, Task, answered, cores
 Engine = Literal["process", "ray"]
 
 
-def answers(tasks: Sequence[Task], *, engine: Engine, workers: int, timeout_s: float) -> Iterator[tuple[int, Answer]]:
+def answers(
+    tasks: Sequence[Task], *, engine: Engine, workers: int, timeout_s: float
+) -> Generator[tuple[int, Answer], None, None]:
     """Yield (index of the task, its answer) as they come.
 
     workers: decoding processes, 0 = one a core: of this machine, or of the cluster. Raises MediaError where none can be

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,14 @@ def ingest(
         done = len(items) - len(waiting)
         tell(done, len(items))
         tasks = [task_of(items[index], store, limits, rules) for index in waiting]
-        for place, answer in answers(tasks, engine=engine, workers=workers, timeout_s=FILE_TIMEOUT_S):
-            _take(verdicts, waiting[place], items[waiting[place]], answer)
-            done += 1
-            tell(done, len(items))
+        try:
+            with closing(answers(tasks, engine=engine, workers=workers, timeout_s=FILE_TIMEOUT_S)) as coming:
+                for place, answer in coming:
+                    _take(verdicts, waiting[place], items[waiting[place]], answer)
+                    done += 1
+                    tell(done, len(items))
+        finally:
+            _sweep(store)  # the processes have ended; one that was killed could not tidy up
         _drop_dicom([items[index] for index in verdicts.excluded], rules)
         return _concluded(items, store, verdicts)
 

@@ -131,12 +131,15 @@ def write_index(root: Path, entries: Iterable[StoreEntry]) -> None:
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[dict[str, Any]]) -> None:
-    """Write a CSV file, whole or not at all; None is an empty cell. Raises OSError."""
+    """Write a CSV file, whole or not at all; None is an empty cell. Raises OSError.
+
+    A name that is not UTF-8 in the file system (such a video is excluded) is written with its bytes escaped.
+    """
     text = StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    write_atomic(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def cells_of(entry: StoreEntry) -> dict[str, str]:
