@@ -162,8 +162,10 @@ def clusters(rng: np.random.Generator) -> Hits:
     videos = np.repeat(np.arange(61), rng.integers(1, 5, 61))
     scores = 0.8 * rng.normal(size=61)[videos] + 0.6 * rng.normal(size=len(videos)) + LABELS[videos] * shift_of(0.856)
     found, plain = clustered_auc(LABELS[videos], scores, videos), auc(LABELS[videos], scores)
+    logit = clustered_auc(LABELS[videos], scores, videos, interval="logit")
     return {
         "AUC of videos 0.856, Obuchowski": found.low <= 0.856 <= found.high,
+        "AUC of videos 0.856, Obuchowski, logit": logit.low <= 0.856 <= logit.high,
         "AUC of videos 0.856, as if each were a patient": plain.low <= 0.856 <= plain.high,
     }
 

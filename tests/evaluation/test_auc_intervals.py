@@ -63,6 +63,8 @@ def test_scores_all_equal_and_two_patients_a_class_have_an_interval_on_the_logit
 def test_an_unknown_interval_is_refused():
     with pytest.raises(UsageError, match="interval: 'wald' is not one of delong, logit, score"):
         auc([0, 0, 1, 1], [1, 2, 3, 4], interval="wald")
+    with pytest.raises(UsageError, match="interval: 'score' is not plain or logit"):
+        clustered_auc([0, 0, 1, 1], [1, 2, 3, 4], [1, 2, 3, 4], interval="score")
 
 
 @pytest.mark.parametrize("pair", sorted({case for what, case in EXPECTED.index if what == "unpaired t"}))
@@ -97,6 +99,8 @@ def test_with_one_video_a_patient_the_clustered_auc_is_delongs(case):
     found, plain = clustered_auc(table["label"], table["a"], table.index), auc(table["label"], table["a"])
     assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=1e-9)
     assert found.standard_error == pytest.approx(plain.standard_error, abs=1e-12)
+    logit = clustered_auc(table["label"], table["a"], table.index, interval="logit")
+    assert logit.low == pytest.approx(auc(table["label"], table["a"], interval="logit").low, abs=1e-9)
     pair = compare_clustered_aucs(table["label"], table["a"], table["b"], table.index)
     assert pair.p_value == pytest.approx(compare_aucs(table["label"], table["a"], table["b"]).p_value, abs=1e-9)
 

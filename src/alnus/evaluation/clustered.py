@@ -6,33 +6,45 @@ With one video a patient everything here is DeLong's, to the last digit.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from alnus.errors import CohortError
+from alnus.errors import CohortError, UsageError
 from alnus.evaluation.checks import BoolArray, FloatArray, check_confidence, checked_identities
-from alnus.evaluation.delong import AucDifference, Estimate, checked_sources, structural_components
+from alnus.evaluation.delong import AucDifference, Estimate, around, checked_sources, structural_components
 
 IntArray = NDArray[np.int64]
 
 
-def clustered_auc(labels: ArrayLike, scores: ArrayLike, patients: ArrayLike, *, confidence: float = 0.95) -> Estimate:
+def clustered_auc(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    patients: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    interval: Literal["plain", "logit"] = "plain",
+) -> Estimate:
     """Area under the ROC curve of videos, with an interval that knows which videos are of one patient.
 
     labels, scores: (videos,), as for `auc`. patients: (videos,), any identities; a patient may have videos of both
     classes (two lesions, two nodes). The estimate is that of `auc` on the videos, so a patient with many weighs much;
-    `to_patients` and `auc` weigh each patient once. The interval is estimate ± z · standard_error, clipped to [0, 1].
-    Raises CohortError where a class has videos of fewer than two patients.
+    `to_patients` and `auc` weigh each patient once. The interval is estimate ± z · standard_error, clipped
+    to [0, 1], or the same on the logit scale, which with few patients covers better and is never a point.
+    Raises CohortError where a class has videos of fewer than two patients, UsageError for another interval.
     """
     check_confidence(confidence)
+    if interval not in ("plain", "logit"):
+        raise UsageError(f"interval: '{interval}' is not plain or logit")
     truth, (values,) = checked_sources(labels, scores)
     units = checked_identities(patients, truth, name="patients")
     positive, negative = structural_components(truth, values)
     estimate = float(positive.mean())
     error = float(np.sqrt(_variance(truth, units, positive, negative, estimate)))
-    half = float(special.ndtri(0.5 + confidence / 2)) * error
-    return Estimate(estimate, max(0.0, estimate - half), min(1.0, estimate + half), error)
+    sizes = len(np.unique(units[truth])), len(np.unique(units[~truth]))
+    return around(estimate, error, sizes, "logit" if interval == "logit" else "delong", confidence)
 
 
 def compare_clustered_aucs(

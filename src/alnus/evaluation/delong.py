@@ -78,14 +78,22 @@ def auc(labels: ArrayLike, scores: ArrayLike, *, confidence: float = 0.95, inter
     positive, negative = _wins(truth, values)
     estimate = _mean_win(positive, len(negative))
     error = float(np.sqrt(_variance(positive, negative)))
-    z = _normal_quantile(confidence)
-    if interval == "score" or (interval == "logit" and error == 0):
+    if interval == "score":
+        z = _normal_quantile(confidence)
         return Estimate(estimate, *score_interval(estimate, len(positive), len(negative), z=z), error)
-    if interval == "logit":
-        half = z * error / (estimate * (1 - estimate))
-        low, high = special.expit(special.logit(estimate) + np.array([-half, half]))
-        return Estimate(estimate, float(low), float(high), error)
-    return Estimate(estimate, max(0.0, estimate - z * error), min(1.0, estimate + z * error), error)
+    return around(estimate, error, (len(positive), len(negative)), interval, confidence)
+
+
+def around(estimate: float, error: float, sizes: tuple[int, int], interval: Interval, confidence: float) -> Estimate:
+    """Return an AUC with its plain or logit interval; sizes: the two classes', for a variance of zero under "logit"."""
+    z = _normal_quantile(confidence)
+    if interval != "logit":
+        return Estimate(estimate, max(0.0, estimate - z * error), min(1.0, estimate + z * error), error)
+    if error == 0:
+        return Estimate(estimate, *score_interval(estimate, *sizes, z=z), error)
+    half = z * error / (estimate * (1 - estimate))
+    low, high = special.expit(special.logit(estimate) + np.array([-half, half]))
+    return Estimate(estimate, float(low), float(high), error)
 
 
 def score_interval(estimate: float, positive: int, negative: int, *, z: float) -> tuple[float, float]:
