@@ -143,6 +143,12 @@ def test_what_alnus_itself_writes_is_no_find(text, tmp_path):
     assert finds(tmp_path) == []
 
 
+def test_a_log_in_latin_1_is_read_and_a_compressed_file_is_no_text(tmp_path):
+    (tmp_path / "run.log").write_bytes("Müller^Änne".encode("latin-1"))
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7\nab^cd " + bytes(range(1, 30)) * 9)
+    assert [Path(find.file).name for find in finds(tmp_path)] == ["run.log"]
+
+
 @pytest.mark.parametrize("name", ["Quillfeather^Aurelia.txt", "Patient ID=4711081.csv"])
 def test_a_file_name_that_identifies_is_found_and_struck_out(name, tmp_path):
     (tmp_path / name).write_text("nothing")
@@ -169,6 +175,17 @@ def test_a_value_of_the_source_is_found_in_any_bytes(content, encoding, source, 
     (tmp_path / "out" / "engine.bin").write_bytes(b"\0\1" * 5000 + content.encode(encoding) + b"\0\1" * 5000)
     assert finds(tmp_path / "out") == []
     assert finds(tmp_path / "out", against=[source])
+
+
+@pytest.mark.parametrize("name", ["Überwald^Noémie", "Wójcik^Łucja", "王^小明"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_name_beyond_ascii_is_found_in_any_bytes(name, encoding, make, scene, tmp_path):
+    dataset = make.ultrasound(scene)
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.PatientName = name
+    source = make.saved(tmp_path / "source.dcm", dataset)
+    (tmp_path / "engine.bin").write_bytes(b"\0\1" * 50 + name.upper().encode(encoding) + b"\0\1" * 50)
+    assert finds(tmp_path / "engine.bin", against=[source])
 
 
 def test_a_value_that_lies_across_two_pieces_is_found(source, tmp_path, monkeypatch):

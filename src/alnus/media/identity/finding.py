@@ -13,12 +13,14 @@ from alnus.errors import MediaError
 from alnus.media.containers import STILLS, VIDEOS, first_bytes, sniffed
 from alnus.media.identity.burned_in import burned_in_finds, ocr_available
 from alnus.media.identity.inside import container_finds, dicom_finds, native_pixels, still_finds
-from alnus.media.identity.traces import Kind, Known, Trace, known_values, pattern_traces
+from alnus.media.identity.traces import Kind, Sought, Trace, known_values, pattern_traces
 from alnus.media.refusal import Refused, quiet, shown
 
 Ocr = Literal["auto"] | bool
 _CHUNK = 8 << 20
 _TEXT_BYTES = 256 << 20  # a text file above this is searched for known values only
+_HEAD, _CONTROL_SHARE = 1 << 16, 0.01  # of a file: bytes that are looked at, control codes that text may have
+_ARCHIVES = (b"%PDF", b"PK\x03\x04", b"\x1f\x8b")  # text among compressed bytes
 _HIDDEN = "***"
 
 
@@ -51,7 +53,7 @@ def find_identity(
     progress: called with (files done, files in all). Raises MediaError where a path is missing or a source unreadable.
     """
     reads = ocr_available(ocr)
-    known = known_values(against)
+    known = Sought(known_values(against))
     files = [(root, path) for root in paths for path in _files(root)]
     finds: list[Find] = []
     for done, (root, path) in enumerate(files, start=1):
@@ -67,7 +69,7 @@ def _files(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
 
 
-def _file_finds(root: Path, path: Path, known: Sequence[Known], *, reads: bool) -> list[Find]:
+def _file_finds(root: Path, path: Path, known: Sought, *, reads: bool) -> list[Find]:
     name = str(path.relative_to(root.parent)) if root.is_dir() else path.name
     in_name = list(_text_traces(name, known))
     label = shown(_hidden(name, in_name))
@@ -93,16 +95,15 @@ def _hidden(name: str, traces: Iterable[Trace]) -> str:
     return "".join(kept).replace("\0\0", "\0").replace("\0\0", "\0").replace("\0", "*")
 
 
-def _text_traces(text: str, known: Sequence[Known]) -> Iterator[Trace]:
+def _text_traces(text: str, known: Sought) -> Iterator[Trace]:
     yield from pattern_traces(text)
     lowered = text.lower()
     if len(lowered) != len(text):  # a few letters have no lower case of their own length
         lowered = text
-    for value in known:
-        yield from value.traces(lowered)
+    yield from known.traces(lowered)
 
 
-def _content(path: Path, known: Sequence[Known], *, reads: bool) -> Iterator[tuple[str, Kind, str]]:
+def _content(path: Path, known: Sought, *, reads: bool) -> Iterator[tuple[str, Kind, str]]:
     """Yield (place, kind, redacted value) of what a file holds."""
     if path.stat().st_size == 0:
         return
@@ -112,16 +113,16 @@ def _content(path: Path, known: Sequence[Known], *, reads: bool) -> Iterator[tup
         yield from _array_finds(path)
     elif kind == "dicom":
         yield from dicom_finds(path)
-        yield from _byte_finds(path, known, skip=native_pixels(path) if known else None)
+        yield from _byte_finds(path, known, skip=native_pixels(path) if known.known else None)
     elif kind in STILLS or kind in VIDEOS:
         yield from (still_finds(path) if kind in STILLS else container_finds(path, str(kind)))
         yield from _byte_finds(path, known)
-    elif b"\0" not in head and path.stat().st_size <= _TEXT_BYTES:
+    elif path.stat().st_size <= _TEXT_BYTES and _is_text(path):
         yield from _line_finds(path, known)
     else:
         yield from _byte_finds(path, known)
     if reads and (kind is not None or path.suffix == ".npy"):
-        yield from burned_in_finds(path, known)
+        yield from burned_in_finds(path, known.known)
 
 
 def _array_finds(path: Path) -> Iterator[tuple[str, Kind, str]]:
@@ -143,30 +144,41 @@ def _product(shape: Sequence[int]) -> int:
     return total
 
 
-def _line_finds(path: Path, known: Sequence[Known]) -> Iterator[tuple[str, Kind, str]]:
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for number, line in enumerate(stream, start=1):
-            for trace in _text_traces(line, known):
+def _is_text(path: Path) -> bool:
+    """Tell text, in UTF-8 or an encoding of one byte, from a program's bytes (PDF, archives) by its control codes."""
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    controls = sum(head.count(code) for code in range(32) if code not in b"\t\n\r\x1b")
+    return not head.startswith(_ARCHIVES) and b"\0" not in head and controls <= _CONTROL_SHARE * len(head)
+
+
+def _line_finds(path: Path, known: Sought) -> Iterator[tuple[str, Kind, str]]:
+    with path.open("rb") as stream:
+        for number, raw in enumerate(stream, start=1):
+            for trace in _text_traces(_decoded(raw), known):
                 yield f"line {number}", trace.kind, _redacted(trace.end - trace.start)
 
 
-def _byte_finds(
-    path: Path, known: Sequence[Known], *, skip: tuple[int, int] | None = None
-) -> Iterator[tuple[str, Kind, str]]:
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def _byte_finds(path: Path, known: Sought, *, skip: tuple[int, int] | None = None) -> Iterator[tuple[str, Kind, str]]:
     """Search a file's bytes for what the sources hold, a piece at a time, in lower case.
 
     skip: uncompressed pixels from where to where; text in them is read as a person would, by `burned_in_finds`.
     """
-    needles = [(needle, value) for value in known for needle in value.encodings()]
-    if not needles:
+    if not known.known:
         return
-    overlap = max(len(needle) for needle, _ in needles)
+    overlap = 4 * max(len(value.text) for value in known.known)
     first_end, second_start = skip or (path.stat().st_size, path.stat().st_size)
     for start, end in ((0, first_end), (second_start, path.stat().st_size)):
         for offset, piece in _pieces(path, start, end, overlap):
-            for needle, value in needles:
-                if (at := piece.find(needle)) >= 0:
-                    yield f"byte {offset + at}", value.kind, _redacted(len(value.text))
+            for value, at in known.in_bytes(piece):
+                yield f"byte {offset + at}", value.kind, _redacted(len(value.text))
 
 
 def _pieces(path: Path, start: int, end: int, overlap: int) -> Iterator[tuple[int, bytes]]:

@@ -45,6 +45,11 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 )
 _SHORTEST_UID = 20
 _STANDARD_ROOT = "1.2.840.10008."
+_WORD = re.compile(r"[^\W_]+")
+_NARROW = re.compile(rb"[\x20-\x7e\xc0-\xff]{6,}")
+_UTF8 = re.compile(rb"(?=[\x20-\x7e]{0,32}\xc3)(?:[\x20-\x7e]|\xc3[\x80-\xbf]){6,}")  # what Latin-1 has, at least once
+_WIDE = re.compile(rb"(?:[\x20-\x7e\xc0-\xff]\0){5,}[\x20-\x7e\xc0-\xff]")
+_LAST_LATIN = "\xff"
 _LEAST_VARIED = 3  # different characters; 00000000 and XXXX stand for what is unknown
 
 _FREE_TEXT = ("Description", "Comments", "ProtocolName", "PatientState", "Reason", "History")
@@ -84,17 +89,49 @@ class Known:
     text: str
     kind: Kind
 
-    def traces(self, lowered: str) -> Iterator[Trace]:
-        """Yield where it stands as a word of its own in a lower-case text."""
-        if self.text in lowered:
-            for found in re.finditer(rf"(?<![^\W_]){re.escape(self.text)}(?![^\W_])", lowered):
-                yield Trace(*found.span(), self.kind)
-
     def encodings(self) -> set[bytes]:
         """Return its bytes in the encodings of headers and logs; none for what is short enough to occur by chance."""
-        if len(self.text) < _SHORTEST_IN_BYTES:
+        if _weight(self.text) < _SHORTEST_IN_BYTES:
             return set()
         return {self.text.encode(name, "ignore") for name in ("utf-8", "latin-1", "utf-16-le", "utf-16-be")}
+
+
+class Sought:
+    """The known values, laid out so that a text is gone through once however many they are."""
+
+    def __init__(self, known: Iterable[Known]) -> None:
+        self.known = tuple(known)
+        self._by_word: dict[str, list[tuple[Known, int]]] = {}
+        for value in self.known:
+            if (word := _WORD.search(value.text)) is not None:
+                self._by_word.setdefault(word[0], []).append((value, word.start()))
+
+    def traces(self, lowered: str) -> Iterator[Trace]:
+        """Yield where a value stands as a word, or words, of its own in a lower-case text."""
+        for word in _WORD.finditer(lowered) if self.known else ():
+            for value, before in self._by_word.get(word[0], ()):
+                start = word.start() - before
+                end = start + len(value.text)
+                if lowered.startswith(value.text, max(start, 0)) and _WORD.match(lowered[end : end + 1]) is None:
+                    yield Trace(max(start, 0), end, value.kind)
+
+    def in_bytes(self, lowered: bytes) -> Iterator[tuple[Known, int]]:
+        """Yield a value and its place for each that stands anywhere in lower-case bytes."""
+        texts = "\n".join(_printed(lowered)).lower()
+        for value in self.known:
+            if _weight(value.text) < _SHORTEST_IN_BYTES:
+                continue
+            if value.text in texts or not value.text.isprintable() or max(value.text) > _LAST_LATIN:
+                places = [place for form in value.encodings() if (place := lowered.find(form)) >= 0]
+                if places or value.text in texts:
+                    yield value, min(places, default=0)
+
+
+def _printed(content: bytes) -> Iterator[str]:
+    """Yield the runs of Latin letters in bytes, in Latin-1, UTF-8 and UTF-16, as the program `strings` does."""
+    yield from (run[0].decode("latin-1") for run in _NARROW.finditer(content))
+    yield from (run[0].decode("utf-8") for run in _UTF8.finditer(content))
+    yield from (run[0][::2].decode("latin-1") for run in _WIDE.finditer(content))
 
 
 def known_values(sources: Iterable[Path]) -> list[Known]:
@@ -127,7 +164,11 @@ def _of_data_set(dataset: Dataset) -> Iterator[Known]:
                 for item in element.value:
                     yield from _of_data_set(item)
             else:
-                yield from (value for value in _of_element(element) if len(set(value.text)) >= _LEAST_VARIED)
+                yield from (
+                    value
+                    for value in _of_element(element)
+                    if len(set(value.text)) >= _LEAST_VARIED or not value.text.isascii()
+                )
         except Exception:  # a malformed element has no value to look for
             continue
 
@@ -156,13 +197,18 @@ def _of_name(text: str) -> Iterator[Known]:
     """Yield a person's name whole and in parts, in either order, with usual separators, with and without accents."""
     for group in text.lower().split("="):
         for spelled in {group, _plain(group)}:
-            parts = [part for part in re.split(r"[\^\s,]+", spelled) if len(part.strip(".")) > 1]
-            yield from (Known(part, "name") for part in parts if len(part) >= _SHORTEST_NAME and part[-1] != ".")
+            parts = [part for part in re.split(r"[\^\s,]+", spelled) if _weight(part.strip(".")) > 1]
+            yield from (Known(part, "name") for part in parts if _weight(part) >= _SHORTEST_NAME and part[-1] != ".")
             if len(parts) > 1:
                 for first, second in (parts[:2], parts[1::-1]):
                     yield from (
                         Known(f"{first}{between}{second}", "name") for between in ("^", " ", ", ", "_", "-", "")
                     )
+
+
+def _weight(text: str) -> int:
+    """Return how much a text tells: its bytes, for a Chinese name has two or three signs."""
+    return len(text.encode("utf-8", "surrogateescape"))
 
 
 def _plain(text: str) -> str:
@@ -185,8 +231,8 @@ def _of_text(keyword: str, text: str) -> Iterator[Known]:
         return
     if keyword in _HARMLESS or len(lowered) < _SHORTEST_TEXT or not lowered.isprintable():
         return
-    if keyword.endswith(_FREE_TEXT) and not re.search(r"[\s\d]", lowered):
-        return  # a single word of a description is no identity: BREAST
+    if (not keyword or keyword.endswith(_FREE_TEXT)) and not re.search(r"[\s\d]", lowered):
+        return  # a single word of a description or of a private element is no identity: BREAST
     kind: Kind = "id" if re.search(r"\d", lowered) else "text"
     yield Known(lowered, kind)
     bare = re.sub(r"[\W_]+", "", lowered)
