@@ -119,6 +119,7 @@ def _opened(
     stream = _video_stream(media)
     context = stream.codec_context
     limits.check_size(context.width, context.height)
+    _check_rows(media, stream)
     declared = _declared(media, stream, least_frames, cut)
     limits.check_count(declared.frames, context.width, context.height)
     context.thread_count = threads
@@ -138,6 +139,18 @@ def _video_stream(media: InputContainer) -> VideoStream:
                 raise Refused("there is no decoder for its video codec")
             return stream
     raise Refused("it holds no video stream")
+
+
+def _check_rows(media: InputContainer, stream: VideoStream) -> None:
+    """Refuse a QuickTime film whose uncompressed rows are an odd number of bytes: FFmpeg shears it.
+
+    QuickTime pads each row to an even number, FFmpeg's decoder takes them as unpadded.
+    """
+    context = stream.codec_context
+    if context.name != "rawvideo" or not media.format.name.startswith("mov") or context.format is None:
+        return
+    if context.format.is_rgb and context.width * context.format.padded_bits_per_pixel // 8 % 2:
+        raise Refused("its uncompressed rows have an odd number of bytes, which is not read; export it compressed")
 
 
 def _declared(media: InputContainer, stream: VideoStream, least_frames: int, cut: bool) -> _Declared:
