@@ -18,7 +18,7 @@ from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask
 
 FLAT_SHARE = 0.5
-"""not_ultrasound: more of the picture's bright parts have no texture; in the 23 shared clips it is at most 0.23 (MPEG-1)."""
+"""not_ultrasound: more of the picture's bright parts have no texture; in the 23 shared clips at most 0.23."""
 TISSUE_KINDS = ("tissue", "colour")
 
 

@@ -14,6 +14,8 @@ ARM_PX = (3, 11)  # a caliper's arms, from its centre
 STANDS_OUT = 0.5  # of the mark's own contrast: what an arm has everywhere, and what lies between the arms has not
 WORD_PX = 14  # calipers stand alone: a mark with so near a neighbour on its line is a letter
 
+ALONE = 0.7  # of a drawing's pixels that its largest piece has
+
 Real = NDArray[np.float32]
 
 
@@ -49,6 +51,8 @@ def is_caliper(drawing: Mask) -> bool:
     if not count:
         return False
     main = labels == int(np.argmax(np.bincount(labels.ravel())[1:])) + 1
+    if main.sum() < ALONE * drawing.sum():  # one letter of a word
+        return False
     rows, columns = np.flatnonzero(main.any(axis=1)), np.flatnonzero(main.any(axis=0))
     body = main[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     side, other = sorted(body.shape)
