@@ -96,7 +96,9 @@ def _labels(cells: pd.DataFrame) -> pd.Series:
 
 def _numbers(column: pd.Series) -> pd.Series:
     """Return checked text as floats, NaN where it is empty."""
-    return pd.to_numeric(column.mask(column == "")).astype("float64")
+    codes, values = pd.factorize(column)  # each spelling is turned into a number once: a million rows hold few
+    spelled = pd.Series(values, dtype=str)
+    return pd.Series(pd.to_numeric(spelled.mask(spelled == "")).to_numpy("float64")[codes], index=column.index)
 
 
 def _clinical(column: pd.Series) -> pd.Series:

@@ -21,8 +21,8 @@ CELLS = 16
 LOOKED_AT = 5
 """Frames at the beginning of a file that are decoded: what surrounds the tissue stands still."""
 STILL_FRAMES = 12
-STILL_LEVELS = 3
-"""Grey levels by which a pixel may vary and still count as never moving."""
+STILL_LEVELS = 12
+"""Grey levels by which a pixel may vary and still count as never moving: what compression makes of a mark."""
 BRIGHT, BLACK = 100, 12
 
 

@@ -42,6 +42,8 @@ COLUMN_NAMES = re.compile(
     r"|mrn|ssn|phone|tel|telephone|e-?mail|address|street|postcode|zip|insurance\w*)(?:$|[_ .-])"
 )
 FREE_TEXT_LETTERS, FREE_TEXT_WORDS = 40, 6
+CODED_SHARE = 0.1
+"""A column with fewer different values than this share of its cells holds codes."""
 DATES_AS_NUMBERS = (19000101, 21001231)
 
 
@@ -82,7 +84,9 @@ def _patterns(column: str) -> dict[str, list[str]]:
 def _in_cells(cohort: Cohort, column: str) -> Iterator[AuditFinding]:
     cells = pa.chunked_array([pa.array(cohort.table[column], type=pa.string(), from_pandas=True)])
     unique = pc.unique(cells)
+    is_coded = len(unique) < len(cells) * CODED_SHARE  # "Cedar View" in every third row is a scanner, not a person
     for what, patterns in _patterns(column).items():
+        patterns = [p for p in patterns if not (is_coded and p == IN_TEXT["a person's name"])]
         hits = pc.match_substring_regex(unique, "|".join(f"(?:{pattern})" for pattern in patterns))
         found = unique.filter(hits)
         if len(found):
