@@ -99,7 +99,7 @@ def open_stream(
             mode="r",
             format=container,
             metadata_errors="replace",
-            container_options={"protocol_whitelist": "file"},
+            container_options={"protocol_whitelist": "file" if isinstance(source, str) else "none"},
         )
     except MemoryError:  # FFmpeg's is an FFmpegError too
         raise
