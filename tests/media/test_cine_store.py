@@ -34,6 +34,16 @@ def test_frames_are_mapped_and_not_loaded(store, scene):
     np.testing.assert_array_equal(frames[[3, 9]], scene[[3, 9]])
 
 
+def test_frames_that_are_read_are_those_of_the_map_in_any_order(store, scene):
+    chosen = [9, 3, 3, 0, -1]
+    read = store.read("a.mkv", np.array(chosen))
+    np.testing.assert_array_equal(read, scene[chosen])
+    assert read.flags.writeable
+    assert store.read("a.mkv", []).shape == (0, *scene.shape[1:])
+    with pytest.raises(IndexError):
+        store.read("a.mkv", [12])
+
+
 def test_the_frames_file_is_what_numpy_itself_would_save(store, scene, tmp_path):
     np.save(tmp_path / "own.npy", scene)
     assert _frames_file(store).read_bytes() == (tmp_path / "own.npy").read_bytes()

@@ -6,7 +6,8 @@ The format is docs/decisions/0004-cine-store-format.md; `alnus.media.ingestion` 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from io import StringIO
@@ -86,7 +87,7 @@ class CineStore:
                 f"{shown(video)}: is not in the cine store {shown(self.root)}; {EXCLUDED} there may say why"
             ) from None
 
-    def frames(self, video: str) -> NDArray[np.uint8]:
+    def frames(self, video: str) -> np.memmap[Any, np.dtype[np.uint8]]:
         """Return the luma frames (T, H, W), mapped read-only: only the frames that are touched are read.
 
         Raises MediaError where the file is missing or not of the size that the index states.
@@ -97,6 +98,25 @@ class CineStore:
         if frames.shape != (entry.frames, entry.height, entry.width) or frames.dtype != np.uint8:
             raise MediaError(f"{shown(path)}: is not what the index states; run `alnus ingest` again")
         return frames
+
+    def read(self, video: str, indices: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+        """Return the frames at `indices` (from 0, any order, repeats allowed) as a new array (len(indices), H, W).
+
+        A tenth of the time of indexing the map: each frame is one read, announced before the first is waited for, in
+        place of a page fault for each 4 KiB. Raises MediaError as `frames` does, IndexError beyond the cine.
+        """
+        cine = self.frames(video)
+        found = np.empty((len(indices), *cine.shape[1:]), np.uint8)
+        at = [cine.offset + range(len(cine))[int(index)] * found[0].nbytes for index in indices]
+        with (self.root / self.entry(video).key / FRAMES).open("rb", buffering=0) as stream:
+            if hasattr(os, "posix_fadvise"):
+                for start in at:
+                    os.posix_fadvise(stream.fileno(), start, found[0].nbytes, os.POSIX_FADV_WILLNEED)
+            for start, frame in zip(at, found, strict=True):
+                stream.seek(start)
+                if stream.readinto(frame.data) != frame.nbytes:
+                    raise MediaError(f"{shown(video)}: its frames cannot be read; run `alnus ingest` again")
+        return found
 
     def image(self, video: str) -> NDArray[np.uint8] | None:
         """Return the luma (H, W) of the still that the sonographer chose, None where the table names none."""
@@ -115,10 +135,10 @@ class CineStore:
             return False
 
 
-def mapped(path: Path) -> NDArray[np.uint8]:
+def mapped(path: Path) -> np.memmap[Any, np.dtype[np.uint8]]:
     """Return an array of the store, mapped read-only. Raises MediaError where the file is missing or damaged."""
     try:
-        array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.memmap[Any, np.dtype[np.uint8]] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         reason = type(error).__name__
         raise MediaError(f"{shown(path)}: is missing or damaged ({reason}); run `alnus ingest` again") from None
