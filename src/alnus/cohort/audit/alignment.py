@@ -26,8 +26,8 @@ LEVELS: tuple[tuple[Band, tuple[float, ...], float], ...] = (
 )
 """Band, changes of the window that are tried (shares of the frame), and the score below which it is given up: first
 with coarse detail, which forgives a window that is off by a tenth."""
-SUPPORT = 3.0
-"""A line of n frames scores mean * n / (n + 3): a few frames that agree by chance do not make a copy."""
+SUPPORT = 1.0
+"""A line of n frames scores mean * n / (n + 1): a few frames that agree by chance do not make a copy."""
 LEAST_FRAMES = 12
 """Frames of each cine that a line must span; a part of 16 frames keeps this much after its ends are lost."""
 LEAST_PLACES = 0.12

@@ -74,7 +74,7 @@ def candidates(
 
     each: others a cine, plain; a third as many mirrored.
 
-    Cost: for N cines about N² x 9 MFLOP (a thousand: 90 s at 100 GFLOP/s) and N² x 6 bytes; see benchmarks/copies.md.
+    Cost: for N cines about N² x 9 MFLOP (a thousand: 90 s at 100 GFLOP/s) and N² x 6 bytes of memory (reckoned).
     """
     count = len(prints)
     if count < 2:
