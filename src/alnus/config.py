@@ -181,8 +181,8 @@ class QualityConfig(Section):
     saturated_level: int = Field(250, ge=0, le=255)
     saturated_share: float = Field(0.5, gt=0, le=1)
     """saturated: more than `saturated_share` of the region's pixels reach `saturated_level` in the typical frame."""
-    min_region_px: int = Field(64, ge=1)
-    """small_region: a side of the region is shorter; the presets' networks see 112 to 224 pixels."""
+    min_region_px: int = Field(32, ge=1)
+    """small_region: a side of the region is shorter: at 0.1 mm a pixel less than a small lesion and its margin."""
     min_region_share: float = Field(0.01, ge=0, le=1)
     """small_region: the region is a smaller share of the frame."""
     colour_level: int = Field(48, ge=1, le=255)

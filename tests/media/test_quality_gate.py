@@ -64,7 +64,7 @@ PLANTED = {
     ),
     "too_few_frames": (CLEAN[:5], {}, "too few frames: 5 (limit 8)"),
     "low_frame_rate": (CLEAN, {"frame_rate_hz": 2.0}, "low frame rate: 2 frames/s (limit 5)"),
-    "small_region": (CLEAN, {"crop": Box(20, 30, 60, 90)}, "small region: 60x90 pixels (limit 64)"),
+    "small_region": (CLEAN, {"crop": Box(20, 30, 30, 90)}, "small region: 30x90 pixels (limit 32)"),
     "not_ultrasound": (CLEAN, {"is_ultrasound": False}, "not ultrasound: the file's header states another modality"),
     "colour_doppler": (CLEAN, {"pane_kinds": ["tissue", "colour"]}, "colour doppler: the file's header states"),
     "dual_pane": (CLEAN, {"pane_kinds": ["tissue", "tissue"]}, "dual pane: the file's header states 2"),

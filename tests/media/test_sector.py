@@ -129,3 +129,12 @@ def test_real_clips_keep_what_is_not_black(sample_data):
         if "prospective" not in name:
             assert sector.mask is not None
             assert 0.75 < sector.mask.mean() < 0.92, name
+
+
+def test_tissue_held_still_around_a_part_that_moves_is_no_screen():
+    generator = np.random.default_rng(0)
+    frames = np.repeat(generator.normal(80, 20, (1, 160, 160)), 24, axis=0)
+    rows, columns = np.mgrid[:160, :160]
+    moving = np.hypot(rows - 80, columns - 80) < 35
+    frames[:, moving] = generator.normal(120, 25, (24, int(moving.sum())))
+    assert find_sector(observe(np.clip(frames, 0, 255).astype(np.uint8))) is None

@@ -32,8 +32,9 @@ STRONG = 10  # grey levels that a codec's ripples seldom reach
 PASSING, BRIGHT_SWING, RARE = 6, 60, 0.2
 BLEEDING_PX, BLEEDING_RATIO, BLEEDING_LEVELS = 12, 0.5, 16
 FULL = 0.97  # a mask that fills so much of its box is left out
-LEAST_SHARE, LEAST_PX = 0.01, 32
+LEAST_SHARE, LEAST_PX = 0.03, 32
 LEAST_CONFIDENCE = 0.5
+TEXTURED, PICTURE_SHARE, RIM_PX = 6.0, 0.4, 12  # speckle's standard deviation is 15 to 40; text covers less than a third
 
 Real = NDArray[np.float32]
 
@@ -68,8 +69,8 @@ def find_sector(observed: Observed) -> Sector | None:
         fills = region.mean() > FULL
         if (level > 1 and not fills and not _is_clear(shares, region)) or (fills and level < LEVELS[-1]):
             continue
-        return _sector(region, shares)
-    return _sector(np.ones(observed.size, bool), shares)
+        return _sector(region, shares, observed.median)
+    return _sector(np.ones(observed.size, bool), shares, observed.median)
 
 
 def liveliness(observed: Observed, level: int) -> Real | None:
@@ -155,14 +156,25 @@ def _is_clear(shares: Real, region: Mask) -> bool:
     return bool(np.median(shares[inner]) > CLEAR_RATIO * max(0.02, float(np.percentile(shares[outer], 75))))
 
 
-def _sector(region: Mask, shares: Real | None) -> Sector | None:
+def _is_amid_a_picture(region: Mask, median: Pixels) -> bool:
+    """Tell whether what lies around the region is textured throughout, as tissue that is held still is: no screen."""
+    outside = ~grown(region, RIM_PX)
+    if outside.mean() < LEAST_SHARE:
+        return False
+    level = median.astype(np.float32)
+    mean = ndimage.uniform_filter(level, WINDOW_PX, mode="nearest")
+    variance = ndimage.uniform_filter(level * level, WINDOW_PX, mode="nearest") - mean * mean
+    return bool((variance[outside] >= TEXTURED**2).mean() > PICTURE_SHARE)
+
+
+def _sector(region: Mask, shares: Real | None, median: Pixels) -> Sector | None:
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     box = Box(int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
     mask = region[box.y : box.y + box.h, box.x : box.x + box.w]
     if shares is None or min(box.w, box.h) < LEAST_PX or mask.sum() < LEAST_SHARE * region.size:
         return None
     confidence = round(float((shares[region] >= STIRRING).mean()), 2)
-    if confidence < LEAST_CONFIDENCE:
+    if confidence < LEAST_CONFIDENCE or _is_amid_a_picture(region, median):
         return None
     filled = float(mask.mean())
     full = filled > FULL
