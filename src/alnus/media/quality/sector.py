@@ -34,7 +34,7 @@ BLEEDING_PX, BLEEDING_RATIO, BLEEDING_LEVELS = 12, 0.5, 16
 FULL = 0.97  # a mask that fills so much of its box is left out
 LEAST_SHARE, LEAST_PX = 0.03, 32
 LEAST_CONFIDENCE = 0.5
-TEXTURED, PICTURE_SHARE, RIM_PX = 6.0, 0.4, 12  # speckle's standard deviation is 15 to 40; text covers less than a third
+TEXTURED, PICTURE_SHARE, RIM_PX = 6.0, 0.4, 12  # speckle has a standard deviation of 15 to 40; text covers little
 
 Real = NDArray[np.float32]
 
