@@ -31,7 +31,7 @@ class DecodeLimits:
     """So many are decoded of a file of any size before that ratio is asked for."""
     memory_mb: int = 800
     """MiB beyond what the process holds already and four times the file; with the process's own 150, below 1 GiB."""
-    start_s: float = 3.0
+    start_s: float = 2.0
     """Processor seconds until the first frame, and one more for each MiB of the file."""
     max_s: float = 900.0
     """Seconds that any file may take, whatever its size."""
