@@ -21,6 +21,9 @@ class NoiseStore:
     def frames(self, video: str) -> NDArray[np.uint8]:
         return self.cines[video]
 
+    def read(self, video, indices):
+        return self.frames(video)[indices]
+
     def image(self, video: str) -> NDArray[np.uint8] | None:
         return np.full((50, 50), 255, np.uint8) if self.stills else None
 

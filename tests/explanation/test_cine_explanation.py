@@ -40,6 +40,9 @@ class Store:
     def frames(self, video):
         return self.cine
 
+    def read(self, video, indices):
+        return self.frames(video)[indices]
+
     def image(self, video):
         return self.still
 

@@ -18,6 +18,9 @@ class NoiseStore:
             raise ValueError("mmap length is greater than file size")
         return np.random.default_rng(int(video)).integers(0, 256, (12, 30, 40), dtype=np.uint8)
 
+    def read(self, video, indices):
+        return self.frames(video)[indices]
+
     def image(self, video: str) -> NDArray[np.uint8] | None:
         return None
 

@@ -35,6 +35,9 @@ class Films:
     def frames(self, video: str) -> NDArray[np.uint8]:
         return self._films[video]
 
+    def read(self, video, indices):
+        return self.frames(video)[indices]
+
     def image(self, video: str) -> None:
         return None
 

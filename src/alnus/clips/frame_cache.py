@@ -36,11 +36,11 @@ class ResizedFrames:
     def frames(self, video: str, indices: FrameIndices) -> Tensor:
         """Return the frames (n, R, R) uint8 at `indices`."""
         if video not in self._kept and not self._admit(video):
-            return squares(np.asarray(self._store.frames(video)[indices]), self._resize_px)
+            return squares(self._store.read(video, indices), self._resize_px)
         kept, filled = self._kept[video]
         missing = np.unique(indices[~filled[indices]])
         if len(missing):
-            kept[missing] = squares(np.asarray(self._store.frames(video)[missing]), self._resize_px).numpy()
+            kept[missing] = squares(self._store.read(video, missing), self._resize_px).numpy()
             filled[missing] = True
         return torch.from_numpy(kept[indices])
 

@@ -33,6 +33,10 @@ class CineSource(Protocol):
         """Return all frames (T, H, W), uint8 grey; cheap to index (a memory map)."""
         ...
 
+    def read(self, video: str, indices: FrameIndices) -> GreyFrames:
+        """Return the frames at `indices` (n, H, W) as a new array, quicker than by indexing all of them."""
+        ...
+
     def image(self, video: str) -> NDArray[np.uint8] | None:
         """Return the still (H, W) that the sonographer chose, None where there is none."""
         ...

@@ -24,6 +24,7 @@ def ingested(task: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
         roi=None if task["roi"] is None else Box(**task["roi"]),
         image=None if task["image"] is None else Path(task["image"]),
         keyframe=task["keyframe"],
+        patient=task["patient"],
     )
     rules = Rules(
         quality=QualityConfig(**task["quality"]),

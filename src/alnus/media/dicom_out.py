@@ -25,7 +25,7 @@ def is_written(item: IngestItem, rules: Rules, meta: dict[str, Any]) -> bool:
     path = dicom_path(item, rules)
     if path is None:
         return True
-    if meta.get("dicom") != rules.dicom_state():
+    if meta.get("dicom") != rules.dicom_state(item.patient):
         return False
     return path.exists() or any(found.get("code") == FAILED for found in meta.get("findings", []))
 
@@ -42,7 +42,7 @@ def dicom_findings(item: IngestItem, rules: Rules, limits: DecodeLimits) -> list
 
     path.unlink(missing_ok=True)  # an older source's
     try:
-        write_deidentified(item.path, path, key=rules.key, limits=limits)
+        write_deidentified(item.path, path, key=rules.key, limits=limits, patient=item.patient)
     except Refused as refused:
         return [{"code": FAILED, "severity": "warn", "text": f"no DICOM was written: {refused}"}]
     except (MediaError, OSError) as error:

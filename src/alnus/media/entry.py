@@ -92,7 +92,7 @@ def _filled(item: IngestItem, folder: Path, limits: DecodeLimits, rules: Rules) 
         file = finished(decoded.file, box=seen.view.box, within=decoded.box, keep=seen.view.keep)
     checksums |= _write_still(item, seen.view, decoded.size, folder, limits)
     meta = _meta(item, decoded, seen) | checksums | {"source": state, "sha256": file.sha256}
-    meta |= {"rules": rules.fingerprint(), "dicom": rules.dicom_state()}
+    meta |= {"rules": rules.fingerprint(), "dicom": rules.dicom_state(item.patient)}
     meta["findings"] = [asdict(found) for found in findings] + dicom_findings(item, rules, limits)
     with writing(folder.parent):
         meta["frames_bytes"] = file.path.stat().st_size

@@ -27,8 +27,8 @@ class Rules:
         """Return what an entry remembers of the rules: another gate judges anew."""
         return text_sha256(json.dumps([self.quality.model_dump(mode="json"), self.gate]))[:16]
 
-    def dicom_state(self) -> str | None:
-        """Return what an entry remembers of its DICOM file: another key makes another. It tells nothing of the key."""
+    def dicom_state(self, patient: str | None) -> str | None:
+        """Return what an entry remembers of its DICOM file: another key or patient makes another."""
         if self.dicom_out is None:
             return None
-        return hmac.new(self.key, b"alnus dicom out", "sha256").hexdigest()[:16]
+        return hmac.new(self.key, f"alnus dicom out {patient}".encode(), "sha256").hexdigest()[:16]

@@ -18,13 +18,17 @@ UNREADABLE = "unreadable"  # the code of every refusal that has none of its own
 
 @dataclass(frozen=True)
 class IngestItem:
-    """A video to ingest. video: its name in the cohort table; path: where it lies; roi: pixels of the whole frame."""
+    """A video to ingest. video: its name in the cohort table; path: where it lies; roi: pixels of the whole frame.
+
+    patient: the study's own id, from which de-identified DICOM gets its pseudonym; None: from the header.
+    """
 
     video: str
     path: Path
     roi: Box | None = None
     image: Path | None = None
     keyframe: int | None = None
+    patient: str | None = None
 
 
 class Excluded(Refused):

@@ -19,6 +19,7 @@ def task_of(item: IngestItem, store: Path, limits: DecodeLimits, rules: Rules) -
         "roi": None if item.roi is None else asdict(item.roi),
         "image": None if item.image is None else str(item.image),
         "keyframe": item.keyframe,
+        "patient": item.patient,
         "store": str(store),
         "limits": asdict(limits),
         "quality": rules.quality.model_dump(mode="json"),

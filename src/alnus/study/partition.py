@@ -64,6 +64,7 @@ def _item(cohort: Cohort, row: dict[str, object]) -> IngestItem:
         roi=None if box[0] is None else Box(*(int(str(side)) for side in box)),
         image=None if image is None else cohort.root / str(image),
         keyframe=_keyframe(row),
+        patient=str(row["patient_id"]),
     )
 
 
