@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
 from alnus.errors import ConfigError
 
@@ -199,8 +199,27 @@ class EvaluationConfig(Section):
     confidence: float = Field(0.95, gt=0.5, lt=1)
     comparisons: tuple[tuple[str, str], ...] | None = None
     """Declared pairs of sources, tested with Holm's correction; None: every video network against the image network."""
+    primary: tuple[str, str] | None = None
+    """The one comparison that is not corrected for testing several times: its AUCs on testing set A (or the folds).
+    None: of the comparisons above the one whose first source has the highest AUC on the validation patients."""
     aggregation: Literal["mean", "max"] = "mean"
     """How a patient's videos become the patient's score."""
+    widest_interval: float = Field(0.2, gt=0, le=1)
+    """A share, an AUC or a difference of two whose interval is wider, from end to end, is marked "underpowered"."""
+    fixed_specificity: float = Field(0.9, gt=0, lt=1)
+    """The specificity at which sensitivity is read off the ROC curve, and from which the partial AUC is taken."""
+    fixed_sensitivity: float = Field(0.9, gt=0, lt=1)
+    """The sensitivity at which specificity is read off the ROC curve."""
+    replicates: int = Field(2000, ge=100)
+    """Bootstrap samples; where patients times replicates pass ten million, what needs them is left out."""
+    recalibration: Literal["platt", "temperature", "isotonic"] = "platt"
+    """The map from scores to probabilities, fitted on the validation patients."""
+    coverage: float = Field(0.9, gt=0, lt=1)
+    """Of each class so many patients shall keep their true answer where a case may be answered "not sure: examine"."""
+    subgroups: tuple[str, ...] | None = None
+    """The columns whose levels are reported apart; None: the centre and every clinical column."""
+    fusion: tuple[str, ...] | None = None
+    """The clinical columns that are joined with the video's score; None: every clinical column; []: none."""
 
 
 class ExplanationConfig(Section):
@@ -208,6 +227,9 @@ class ExplanationConfig(Section):
 
     cases: int = Field(2, ge=0)
     """So many true and false, positive and negative cases each, per network and test set."""
+    wrong: Literal["all"] | NonNegativeInt = 40
+    """So many false positives and false negatives together, per network and test set, the most confident first, at
+    least `cases` of each; "all": every one. Those beyond `cases` get a picture, but no MP4."""
     videos: bool = True
     """Write an MP4 of the cine with its heatmap beside the PNG."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from alnus.cohort import flow, load_cohort, reader_table, table_one
+from alnus.cohort import flow, load_cohort, reader_table, table_by_center, table_one
 
 TEXT = (
     "patient_id,video,label,center,age,dose,grade,probe,link,note,reader_ann,reader_bea\n"
@@ -103,3 +103,12 @@ def test_a_cohort_without_readers_has_an_empty_reader_table(tmp_path):
     path = tmp_path / "cohort.csv"
     path.write_text("patient_id,video,label\nP1,a.avi,0\n")
     assert reader_table(load_cohort(path)).empty
+
+
+def test_the_table_by_centre_counts_the_same_patients_and_needs_two_centres(cohort):
+    table = table_by_center(cohort, SPLITS)
+    assert list(table.columns) == ["Variable", "Level", "Missing", "Overall", "North", "South"]
+    assert [cell(table, "n", "", column) for column in ("Overall", "North", "South")] == ["4", "2", "2"]
+    assert cell(table, "Label, n (%)", "1", "South") == "1 (50.0)"
+    assert not table["Variable"].str.startswith("Center").any()
+    assert table_by_center(cohort, SPLITS.head(2)) is None

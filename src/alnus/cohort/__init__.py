@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alnus.cohort.aln_ultra import AlnUltraReport, from_aln_ultra
-    from alnus.cohort.description import flow, table_one
+    from alnus.cohort.description import flow, table_by_center, table_one
     from alnus.cohort.folder import FolderReport, from_folder
     from alnus.cohort.readers import reader_table
     from alnus.cohort.splits import assign_folds, assign_splits
@@ -24,6 +24,7 @@ _HOME = {
     "from_folder": "folder",
     "load_cohort": "table",
     "reader_table": "readers",
+    "table_by_center": "description",
     "table_one": "description",
 }
 
@@ -38,6 +39,7 @@ __all__ = [
     "from_folder",
     "load_cohort",
     "reader_table",
+    "table_by_center",
     "table_one",
 ]
 

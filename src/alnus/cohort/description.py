@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -23,14 +24,29 @@ MOST_LEVELS = 10
 MOST_CHARACTERS = 60
 
 
-def table_one(cohort: Cohort, splits: pd.DataFrame) -> pd.DataFrame:
+def table_by_center(cohort: Cohort, splits: pd.DataFrame) -> pd.DataFrame | None:
+    """Describe the same patients by centre, as `table_one` does by partition; None where fewer than two are named.
+
+    A patient without a centre counts under "missing".
+    """
+    rows = cohort.table[cohort.table["patient_id"].isin(splits["patient_id"])]
+    centers = rows.groupby("patient_id")["center"].first().replace("", MISSING).astype(str)
+    named = sorted(set(centers) - {MISSING})
+    if len(named) < 2 or len(named) > MOST_LEVELS:
+        return None
+    groups = pd.DataFrame({"patient_id": centers.index, "split": centers.to_numpy()})
+    everywhere = replace(cohort, table=cohort.table.assign(center=""))  # no row that repeats the columns
+    return table_one(everywhere, groups, groups=(*named, MISSING))
+
+
+def table_one(cohort: Cohort, splits: pd.DataFrame, *, groups: Sequence[str] = PARTITIONS) -> pd.DataFrame:
     """Describe the patients by partition: videos each, label, centre and the clinical columns, as text.
 
     splits: `patient_id, split`, one row a patient; others are not described. Columns: Variable, Level, Missing
     (patients without the value), Overall, then each partition that has patients. Numbers are mean (SD), or
     "n/a" for the SD of one patient; categories n (%), a missing one being the level "missing". A number that differs
     between a patient's videos counts with its mean. Free text and links (over 10 levels, or over 60 characters) are
-    left out; `.attrs["left_out"]` names them.
+    left out; `.attrs["left_out"]` names them. groups: the order of the columns, by name.
     """
     people, left_out = _described_patients(cohort, splits)
     numeric = [name for name in people.columns[1:] if pd.api.types.is_float_dtype(people[name])]
@@ -38,7 +54,7 @@ def table_one(cohort: Cohort, splits: pd.DataFrame) -> pd.DataFrame:
     for name in people.columns[1:]:
         if name not in numeric:
             people[name] = people[name].astype(object).where(people[name].notna(), MISSING).astype(str)
-    described = _tableone(people, numeric)
+    described = _tableone(people, numeric, groups)
     _blank_spread_of_one(described, people, numeric)
     result = _as_text(described, missing)
     result.attrs["left_out"] = left_out
@@ -83,7 +99,7 @@ def _is_tabulable(values: pd.Series) -> bool:
     return is_short and given.nunique() <= MOST_LEVELS and not given.str.contains("://", regex=False).any()
 
 
-def _tableone(people: pd.DataFrame, numeric: list[str]) -> pd.DataFrame:
+def _tableone(people: pd.DataFrame, numeric: list[str], groups: Sequence[str]) -> pd.DataFrame:
     columns = list(people.columns[1:])
     present = set(people[GROUP])
     with warnings.catch_warnings():
@@ -97,7 +113,7 @@ def _tableone(people: pd.DataFrame, numeric: list[str]) -> pd.DataFrame:
             categorical=[name for name in columns if name not in numeric],
             continuous=numeric,
             groupby=GROUP,
-            order={GROUP: [name for name in PARTITIONS if name in present]},
+            order={GROUP: [name for name in groups if name in present]},
             missing=False,
         )
     frame: pd.DataFrame = described.tableone

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from alnus import evaluation, explanation, inference, models, training  # each loads torch when first used
-from alnus.cohort import Cohort, flow, load_cohort, reader_table, table_one
+from alnus.cohort import Cohort, flow, load_cohort, reader_table, table_by_center, table_one
 from alnus.config import NetworkConfig, StudyConfig, dump_config
 from alnus.console import Reporter
 from alnus.errors import CohortError
@@ -29,6 +29,7 @@ from alnus.study.cases import case_record, explained_cases
 from alnus.study.partition import TESTS, Partition, held_out, ingest_items, partitions, samples, splits_table
 from alnus.study.run import Run
 from alnus.study.truth import ceiling_rows
+from alnus.study.videos import videos_table
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,16 @@ def _without(study: Study, excluded: pd.DataFrame) -> Study:
 
 def _record_cohort(study: Study, excluded: pd.DataFrame) -> None:
     splits = held_out(study.parts)
-    table = table_one(study.cohort, splits)
+    by_center = table_by_center(study.cohort, splits)
     write_json(
         study.run.path("cohort.json"),
         {
             "flow": flow(study.cohort, excluded["video"], splits),
-            "table1": {"columns": list(map(str, table.columns)), "rows": table.astype(str).to_numpy().tolist()},
+            "table1": _as_lists(table_one(study.cohort, splits)),
+            "by_center": None if by_center is None else _as_lists(by_center),
         },
     )
+    _write_csv(study.run.path("videos.csv"), videos_table(study.cohort, study.store))
     entries = [study.store.entry(video) for video in study.store.videos()]
     study.run.record["inputs"].update({entry.video: entry.source_sha256 for entry in entries})
     stills = {f"still of {entry.video}": entry.image_sha256 for entry in entries if entry.image_sha256}
@@ -169,6 +172,10 @@ def _record_cohort(study: Study, excluded: pd.DataFrame) -> None:
     study.run.record["inputs"].update(stills | weights)
     study.run.record["phantom"] = is_phantom(study)
     study.run.save()
+
+
+def _as_lists(table: pd.DataFrame) -> dict[str, Any]:
+    return {"columns": list(map(str, table.columns)), "rows": table.astype(str).to_numpy().tolist()}
 
 
 def is_phantom(study: Study) -> bool:
@@ -312,7 +319,8 @@ def _explain(study: Study, index: Path) -> list[Path]:
     shutil.rmtree(index.parent, ignore_errors=True)
     predictions = evaluation.read_predictions(study.run.path("predictions.csv"))
     of_networks = predictions[predictions["kind"] == "model"]
-    rows = list(explained_cases(of_networks, cases=study.config.explanation.cases, sets=TESTS).itertuples())
+    wanted = study.config.explanation
+    rows = list(explained_cases(of_networks, cases=wanted.cases, sets=TESTS, wrong=wanted.wrong).itertuples())
     records = []
     with study.reporter.progress("Explaining cases") as progress:
         for number, row in enumerate(rows):
@@ -326,7 +334,8 @@ def _explain_case(study: Study, row: Any, out: Path) -> dict[str, Any]:
     part = study.parts[max(0, int(row.fold))]
     directory = study.model_directory(str(row.source), part)
     (sample,) = samples(study.cohort, videos=[row.video], patients=[row.patient_id])
-    made = explanation.explain_video(directory, sample, study.store, out, video=study.config.explanation.videos)
+    moving = study.config.explanation.videos and bool(row.leads)
+    made = explanation.explain_video(directory, sample, study.store, out, video=moving)
     here = study.run.directory
     return case_record(
         row,
