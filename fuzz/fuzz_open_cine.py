@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["alnus.media", "pydicom", "PIL"]):
     import PIL.TiffImagePlugin  # noqa: F401  as above
     import pydicom.pixels.decoders  # noqa: F401  as above
 
-    import alnus.media.dicom
+    import alnus.media.dicom.reading
     import alnus.media.video  # noqa: F401  as above
     from alnus.errors import MediaError
     from alnus.media import Cine, DecodeLimits, open_cine

@@ -28,7 +28,7 @@ import numpy, av, pydicom, openjpeg, libjpeg, jpeg_ls
 from PIL import Image
 from alnus.errors import MediaError
 from alnus.media import open_cine
-import alnus.media.dicom
+import alnus.media.dicom.reading
 Image.init()
 
 def status(name):

@@ -10,7 +10,7 @@ from pydicom.encaps import encapsulate
 
 from alnus.errors import MediaError
 from alnus.media import Box, open_cine
-from alnus.media.dicom_facts import DicomFacts, Pane, is_ultrasound
+from alnus.media.dicom.facts import DicomFacts, Pane, is_ultrasound
 from alnus.media.limits import DEFAULT_LIMITS
 from alnus.media.opened import Opened
 from alnus.media.opening import open_frames

@@ -1,6 +1,6 @@
 """A cine as a small array that survives re-encoding: what `alnus check` compares to find the same video twice.
 
-A fingerprint holds up to 96 frames, evenly chosen, each reduced to 64x64 by averaging areas, and which of these
+A fingerprint holds up to 256 frames, evenly chosen, each reduced to 64x64 by averaging areas, and which of these
 places show anything that moves: what stands still (overlays, the black around a sector) is the scanner's, not the
 patient's, and must not make two videos alike. Frames are compared after `bands`: the part of a frame that is finer
 than its layers of tissue and coarser than what a codec loses, its contrast made the same everywhere, so that gain,
@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 
 SIDE = 64
-MOST_FRAMES = 96
+MOST_FRAMES = 256
 DEAD_LEVEL = 6.0
 """Grey levels (0-255) that a place must vary by (standard deviation) or it counts as still, unless all is so calm."""
 CALM_SHARE = 0.2
@@ -32,7 +32,7 @@ WHOLE = (0.0, 1.0, 0.0, 1.0)
 class Fingerprint:
     """A cine in small.
 
-    thumbs: (T, 64, 64) uint8, T at most 96. frames: (T,) which frames of the cine these are. moving: (64, 64), where
+    thumbs: (T, 64, 64) uint8, T at most 256. frames: (T,) which frames of the cine these are. moving: (64, 64), where
     something moves. times_s: (T,) the frames' times. total: frames of the cine.
     """
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from alnus.media.cine import Box, CineKind, Times
 
 if TYPE_CHECKING:
-    from alnus.media.dicom_facts import DicomFacts
+    from alnus.media.dicom.facts import DicomFacts
 
 Colours = Literal["luma", "grey", "rgb"]
 """luma: brightness alone, of any file. grey: the same, but Coloured is raised at the first frame that has colours.

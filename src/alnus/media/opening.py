@@ -74,7 +74,7 @@ def _told_by_content(path: Path, limits: DecodeLimits, colours: Colours, threads
     if kind in STILLS:
         return open_still(path, limits=limits, colours=colours)
     if kind == "dicom":
-        from alnus.media.dicom import open_dicom  # pydicom takes 0.2 s to import
+        from alnus.media.dicom.reading import open_dicom  # pydicom takes 0.2 s to import
 
         return open_dicom(path, limits=limits, colours=colours, threads=threads)
     from alnus.media.video import open_video

@@ -25,7 +25,7 @@ from alnus.media.limits import MEBIBYTE, DecodeLimits
 from alnus.media.pool import READY, SPENT
 from alnus.media.refusal import OutOfMemory, Refused
 
-_READERS = ("alnus.media.dicom", "alnus.media.entry", "alnus.media.video")
+_READERS = ("alnus.media.dicom.reading", "alnus.media.entry", "alnus.media.video")
 _INPUT = 0  # the descriptor of standard input
 _GROWN_BYTES = 256 * MEBIBYTE  # kept by allocators or lost by a codec: a process that holds so much more is replaced
 

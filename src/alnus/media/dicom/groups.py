@@ -15,9 +15,9 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import DT
 
 from alnus.media.cine import Box
-from alnus.media.dicom_facts import Pane, PaneKind
-from alnus.media.dicom_geometry import Spacing, pixel_spacing
-from alnus.media.dicom_header import items_of, value_of
+from alnus.media.dicom.facts import Pane, PaneKind
+from alnus.media.dicom.geometry import Spacing, pixel_spacing
+from alnus.media.dicom.header import items_of, value_of
 from alnus.media.refusal import Refused
 
 _KINDS: dict[str, PaneKind] = {  # DataType, PS3.3 C.8.24.6.3.1

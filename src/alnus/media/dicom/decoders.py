@@ -20,8 +20,8 @@ from PIL import Image
 from pydicom import uid
 
 from alnus.media.colour import Pixels
-from alnus.media.dicom_codestream import CodeStream, StreamKind, is_ended
-from alnus.media.dicom_layout import Layout
+from alnus.media.dicom.codestream import CodeStream, StreamKind, is_ended
+from alnus.media.dicom.layout import Layout
 from alnus.media.refusal import Refused
 
 Samples = NDArray[np.uint8 | np.uint16]

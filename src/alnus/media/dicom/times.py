@@ -12,7 +12,7 @@ from math import isfinite
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from alnus.media.dicom_header import number_of, value_of
+from alnus.media.dicom.header import number_of, value_of
 from alnus.media.refusal import Refused
 
 SHORTEST_MS, LONGEST_MS = 0.001, 600_000.0

@@ -8,9 +8,9 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from alnus.media.dicom_codestream import MAGICS
-from alnus.media.dicom_header import CUT_BEFORE_PIXELS
-from alnus.media.dicom_source import Source
+from alnus.media.dicom.codestream import MAGICS
+from alnus.media.dicom.header import CUT_BEFORE_PIXELS
+from alnus.media.dicom.source import Source
 from alnus.media.refusal import Refused
 
 ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"

@@ -25,7 +25,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from alnus.media.dicom_source import Header, Inflated, Source, Stored
+from alnus.media.dicom.source import Header, Inflated, Source, Stored
 from alnus.media.limits import DecodeLimits
 from alnus.media.refusal import Refused
 

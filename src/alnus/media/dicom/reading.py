@@ -14,14 +14,14 @@ from pathlib import Path
 from pydicom import uid
 
 from alnus.media.colour import Pixels
-from alnus.media.dicom_decoders import NATIVE, VIDEO_SYNTAXES, is_supported
-from alnus.media.dicom_facts import ENHANCED_US_VOLUME, DicomFacts, is_ultrasound
-from alnus.media.dicom_geometry import Geometry, geometry_of
-from alnus.media.dicom_groups import Groups, groups_of, pane_of
-from alnus.media.dicom_header import NOT_NATIVE, DicomFile, checked_size, read_header, text_of
-from alnus.media.dicom_layout import SPACES, layout_of
-from alnus.media.dicom_pixels import decoded_frames, video_stream
-from alnus.media.dicom_times import frame_times, trimmed
+from alnus.media.dicom.decoders import NATIVE, VIDEO_SYNTAXES, is_supported
+from alnus.media.dicom.facts import ENHANCED_US_VOLUME, DicomFacts, is_ultrasound
+from alnus.media.dicom.geometry import Geometry, geometry_of
+from alnus.media.dicom.groups import Groups, groups_of, pane_of
+from alnus.media.dicom.header import NOT_NATIVE, DicomFile, checked_size, read_header, text_of
+from alnus.media.dicom.layout import SPACES, layout_of
+from alnus.media.dicom.pixels import decoded_frames, video_stream
+from alnus.media.dicom.times import frame_times, trimmed
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
 from alnus.media.refusal import Refused

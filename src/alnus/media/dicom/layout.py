@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from alnus.media.colour import Pixels, Space
-from alnus.media.dicom_header import number_of, text_of
+from alnus.media.dicom.header import number_of, text_of
 from alnus.media.refusal import Refused
 
 SPACES: dict[str, Space] = {

@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
 from alnus.media.colour import Pixels
-from alnus.media.dicom_header import value_of
-from alnus.media.dicom_layout import Layout
+from alnus.media.dicom.header import value_of
+from alnus.media.dicom.layout import Layout
 from alnus.media.refusal import Refused
 
 _COLOURS = ("Red", "Green", "Blue")

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from alnus.media.dicom_decoders import Samples
-from alnus.media.dicom_fragments import ITEM
-from alnus.media.dicom_header import NOT_NATIVE, DicomFile
-from alnus.media.dicom_layout import Layout
-from alnus.media.dicom_source import Inflated
+from alnus.media.dicom.decoders import Samples
+from alnus.media.dicom.fragments import ITEM
+from alnus.media.dicom.header import NOT_NATIVE, DicomFile
+from alnus.media.dicom.layout import Layout
+from alnus.media.dicom.source import Inflated
 from alnus.media.refusal import Refused
 
 

@@ -12,8 +12,8 @@ from math import isfinite
 from pydicom.dataset import Dataset
 
 from alnus.media.cine import Box
-from alnus.media.dicom_facts import Pane, PaneKind
-from alnus.media.dicom_header import items_of, value_of
+from alnus.media.dicom.facts import Pane, PaneKind
+from alnus.media.dicom.header import items_of, value_of
 
 _TWO_DIMENSIONAL, _M_MODE, _SPECTRAL = 1, 2, 3  # RegionSpatialFormat
 _TISSUE, _COLOUR_FLOW = 1, 2  # RegionDataType

@@ -14,8 +14,8 @@ from pydicom import uid
 
 from alnus.media.colour import LOOK_EVERY, Pixels, Space, in_colours, luma_of, notice_colour
 from alnus.media.containers import HEAD_BYTES, VIDEOS, sniffed
-from alnus.media.dicom_codestream import CodeStream, parsed
-from alnus.media.dicom_decoders import (
+from alnus.media.dicom.codestream import CodeStream, parsed
+from alnus.media.dicom.decoders import (
     NATIVE,
     STREAM_KINDS,
     VIDEO_SYNTAXES,
@@ -24,11 +24,11 @@ from alnus.media.dicom_decoders import (
     decoded,
     unpacked_rle,
 )
-from alnus.media.dicom_fragments import Fragment, frames_of, joined, located
-from alnus.media.dicom_header import CUT_BEFORE_PIXELS, DicomFile, value_of
-from alnus.media.dicom_layout import SPACES, Layout, depth_note, eight_bits, stored_values
-from alnus.media.dicom_native import native_samples
-from alnus.media.dicom_palette import palette_of
+from alnus.media.dicom.fragments import Fragment, frames_of, joined, located
+from alnus.media.dicom.header import CUT_BEFORE_PIXELS, DicomFile, value_of
+from alnus.media.dicom.layout import SPACES, Layout, depth_note, eight_bits, stored_values
+from alnus.media.dicom.native import native_samples
+from alnus.media.dicom.palette import palette_of
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
 from alnus.media.refusal import Refused
