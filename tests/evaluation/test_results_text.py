@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pandas as pd
 
+from alnus import evaluation
+from alnus.config import EvaluationConfig
 from alnus.evaluation import (
     apply_thresholds,
-    compare_sources,
-    evaluate,
     format_comparisons,
     format_results,
     read_predictions,
 )
 from alnus.evaluation.text import format_p
 
+QUICK = EvaluationConfig(replicates=100)
+evaluate = functools.partial(evaluation.evaluate, config=QUICK)
+compare_sources = functools.partial(evaluation.compare_sources, config=QUICK)
 LABELS = np.repeat([1, 0], [21, 40])
 CALLS = np.repeat([1, 0, 1, 0], [16, 5, 4, 36])
 IDS = [f"p{i}" for i in range(61)]
