@@ -156,7 +156,7 @@ def test_dropout_falls_before_the_last_layer_and_only_in_training():
     ("name", "options", "message"),
     [
         ("alexnet", {}, "network: 'alexnet' is not one of image, r2plus1d, resnet3d, tin"),
-        ("r2plus1d", {"depth": 50}, "r2plus1d: depth 50 is not one of 18, 34"),
+        ("r2plus1d", {"depth": 101}, "r2plus1d: depth 101 is not one of 18, 34, 50"),
         ("tin", {"depth": 34}, "tin: depth 34 is not one of 18, 50"),
         ("tin", {"width": 24}, "tin: width must be a multiple of 16 .*: 24"),
         ("image", {"num_classes": 0}, "image: num_classes must be at least 1, not 0"),

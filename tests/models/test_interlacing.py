@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from alnus.models.interlacing import OffsetNet, TemporalInterlace, WeightNet, frame_lag, shift_matrix
+from rivals import shift
 
 
 def shifted_by_loop(data, offset):
@@ -39,6 +40,26 @@ def test_the_gradient_of_the_shift_is_right_across_both_ends():
     offsets = torch.tensor([[0.3, -0.4, 1.6, -1.7], [3.2, -3.3, 4.6, -4.7]], dtype=torch.float64, requires_grad=True)
     data = torch.randn(2, 4, 4, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda b, x: shift_matrix(b, frame_lag(4).double()) @ x, (offsets, data))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, -2.0, 0.3, -1.7, 4.6, -5.0])
+def test_the_gradient_is_that_of_the_published_floor_and_loop_also_at_whole_offsets(offset):
+    data = torch.randn(2, 5, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))  # (N, T, C, P)
+    asked = torch.randn(2, 5, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+    def theirs(b, x):
+        share = (b - b.floor())[:, None, :, None]
+        return (1 - share) * shift(x, b.floor()) + share * shift(x, b.floor() + 1)
+
+    def ours(b, x):
+        return torch.einsum("ngts,nsgp->ntgp", shift_matrix(b, frame_lag(5).double()), x)
+
+    found = []
+    for function in (theirs, ours):
+        b = torch.tensor([[offset, -offset, 0.0, 0.4]] * 2, dtype=torch.float64, requires_grad=True)
+        x = data.clone().requires_grad_()
+        found.append(torch.autograd.grad((function(b, x) * asked).sum(), (b, x)))
+    torch.testing.assert_close(found[1], found[0])
 
 
 def module(channels, frames):

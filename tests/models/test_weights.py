@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from alnus.clips import normalised
 from alnus.errors import WeightsError
 from alnus.models import build, load_weights
 
@@ -30,7 +33,7 @@ def same(first, second, video):
 
 
 @pytest.mark.parametrize("name", ["image", "r2plus1d", "resnet3d", "tin"])
-@pytest.mark.parametrize("wrapped", ["bare", "state_dict", "module", "lightning"])
+@pytest.mark.parametrize("wrapped", ["bare", "state_dict", "module", "lightning", "compiled", "blocks"])
 def test_a_checkpoint_gives_its_logits_back_from_any_wrapper(tmp_path, name, wrapped):
     source, target = network(name, seed=1), network(name, seed=2)
     state = source.state_dict()
@@ -38,7 +41,9 @@ def test_a_checkpoint_gives_its_logits_back_from_any_wrapper(tmp_path, name, wra
         "bare": state,
         "state_dict": {"state_dict": state, "epoch": 3},
         "module": {"state_dict": OrderedDict((f"module.{key}", value) for key, value in state.items())},
-        "lightning": {"state_dict": {f"model.{key}": value for key, value in state.items()}, "global_step": 7},
+        "lightning": {"state_dict": {f"network.{key}": value for key, value in state.items()}, "global_step": 7},
+        "compiled": {"model": {f"module._orig_mod.{key}": value for key, value in state.items()}},
+        "blocks": {key.replace("layer2.0.", "layer2.0._orig_mod."): value for key, value in state.items()},
     }[wrapped]
     torch.save(content, tmp_path / "w.pth")
     report = load_weights(target, tmp_path / "w.pth")
@@ -49,7 +54,7 @@ def test_a_checkpoint_gives_its_logits_back_from_any_wrapper(tmp_path, name, wra
 def test_safetensors_load_as_pth_does(tmp_path):
     source, target = network("tin", seed=1), network("tin", seed=2)
     save_file(source.state_dict(), tmp_path / "w.safetensors")
-    assert load_weights(target, tmp_path / "w.safetensors").origin == "Alnus TIN"
+    assert load_weights(target, tmp_path / "w.safetensors").origin == "TIN-ResNet-18 checkpoint of Alnus"
     assert same(source, target, clip())
 
 
@@ -74,70 +79,40 @@ def test_a_grey_network_takes_colour_weights_and_answers_the_same_on_grey_input(
             torch.testing.assert_close(grey(video), colour(video.expand(-1, 3, -1, -1, -1)), rtol=1e-4, atol=1e-5)
 
 
-def in_x_temporal(key):
-    names = {
-        ".interlace.offset_net.conv.": ".conv1.net1.biasnet.net.conv.",
-        ".interlace.offset_net.fc1.": ".conv1.net1.biasnet.net.fc.",
-        ".interlace.offset_net.fc2.": ".conv1.net1.biasnet.net.lastlayer.",
-        ".interlace.weight_net.conv.": ".conv1.net1.weightnet.net.lastlayer.",
-    }
-    for ours, theirs in names.items():
-        key = key.replace(ours, theirs)
-    if key.startswith("layer") and key.endswith(".conv1.weight"):
-        key = key.replace(".conv1.weight", ".conv1.net2.weight")
-    return f"module.new_fc.{key[3:]}" if key.startswith("fc.") else f"module.base_model.{key}"
+def test_tin_over_image_weights_is_the_image_network_on_each_frame(tmp_path):
+    image, tin = network("image", seed=1).double(), network("tin", seed=2).double()
+    save_file(image.state_dict(), tmp_path / "w.safetensors")
+    load_weights(tin, tmp_path / "w.safetensors")
+    video = clip().double()
+    with torch.no_grad():
+        torch.testing.assert_close(tin(video), image(video))
 
 
-def in_mmaction(key):
-    part, _, last = key.rpartition(".")
-    if part == "fc":
-        return f"cls_head.fc_cls.{last}"
-    if ".interlace." in key:
-        return "backbone." + key.replace(".interlace.", ".conv1.conv.net1.")
-    place, _, layer = part.rpartition(".")
-    if layer in ("0", "1"):  # of the shortcut
-        return f"backbone.{place}.{'conv' if layer == '0' else 'bn'}.{last}"
-    kind = {"c": "conv", "b": "bn"}[layer[0]]
-    net = ".net2" if kind == "conv" and layer == "conv1" and place else ""
-    return ".".join(["backbone", *([place] if place else []), f"conv{layer[-1]}", kind + net, last])
+def test_tin_over_image_weights_learns_its_offsets_from_the_first_step(tmp_path):
+    tin = network("tin").train()
+    save_file(network("image", seed=1).state_dict(), tmp_path / "w.safetensors")
+    load_weights(tin, tmp_path / "w.safetensors")
+    tin(clip().expand(2, -1, -1, -1, -1) * torch.tensor([1.0, 2.0])[:, None, None, None, None])[:, 1].sum().backward()
+    for block in (tin.layer1[0], tin.layer2[1], tin.layer3[0]):
+        assert block.interlace.offset_net.fc2.bias.grad.abs().min() > 0
+        assert block.interlace.weight_net.conv.weight.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("depth", [18, 50])
-@pytest.mark.parametrize(
-    ("rename", "origin"), [(in_x_temporal, "X-Temporal TIN"), (in_mmaction, "MMAction2 TIN")], ids=["x-temporal", "mm"]
-)
-def test_the_names_of_other_tin_codes_are_known(tmp_path, depth, rename, origin):
-    source, target = network("tin", depth=depth, seed=1), network("tin", depth=depth, seed=2)
-    theirs = {rename(key): value for key, value in source.state_dict().items()}
-    assert not set(theirs) & set(source.state_dict())
-    torch.save({"state_dict": theirs}, tmp_path / "w.pth")
-    report = load_weights(target, tmp_path / "w.pth")
-    assert report.origin == origin
-    assert len(report.loaded) == len(theirs)
-    assert same(source, target, clip())
-
-
-@pytest.mark.parametrize("wrapped", ["", ".net"], ids=["tsn", "tsm"])
-@pytest.mark.parametrize("target", ["image", "tin"])
-def test_the_frame_networks_of_mmaction_start_image_and_tin(tmp_path, target, wrapped):
-    source = network("image", depth=50, seed=1)
-    theirs = {in_mmaction(key).replace(".net2", wrapped): value for key, value in source.state_dict().items()}
-    torch.save({"state_dict": theirs}, tmp_path / "w.pth")
-    model = network(target, depth=50, seed=2)
-    assert load_weights(model, tmp_path / "w.pth").origin == "MMAction2 TSN/TSM"
-    own = model.state_dict()
-    assert all(torch.equal(value, own[key]) for key, value in source.state_dict().items())
-
-
-def test_the_names_that_a_real_mmaction_checkpoint_has_are_translated():
-    # from mmaction/models/backbones/resnet_tin.py and resnet.py of MMAction2 1.2.0, read by hand
-    assert in_mmaction("layer1.0.conv1.weight") == "backbone.layer1.0.conv1.conv.net2.weight"
-    assert (
-        in_mmaction("layer1.0.interlace.weight_net.conv.bias")
-        == "backbone.layer1.0.conv1.conv.net1.weight_net.conv.bias"
-    )
-    assert in_mmaction("layer2.0.downsample.1.weight") == "backbone.layer2.0.downsample.bn.weight"
-    assert in_mmaction("bn1.running_mean") == "backbone.conv1.bn.running_mean"
+@pytest.mark.parametrize("name", ["image", "resnet3d", "r2plus1d"])
+def test_a_grey_network_answers_as_the_colour_network_to_the_same_normalised_picture(tmp_path, name):
+    colour, grey = network(name, seed=1).double(), network(name, seed=2, in_channels=1).double()
+    for key, value in colour.state_dict().items():
+        if key.endswith("running_mean"):
+            value.normal_()
+    save_file(colour.state_dict(), tmp_path / "w.safetensors")
+    load_weights(grey, tmp_path / "w.safetensors", grey="normalised")
+    picture = torch.rand(4, 48, 48, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    stem = (lambda net, x: net.stem(x)) if name != "image" else (lambda net, x: net.bn1(net.conv1(x[:, :, 0])))
+    with torch.no_grad():
+        one = stem(grey, normalised(picture, 1)[None].double())
+        three = stem(colour, normalised(picture, 3)[None].double())
+    inside = (..., slice(2, -2), slice(2, -2)) if name == "image" else (..., slice(1, -1), slice(2, -2), slice(2, -2))
+    torch.testing.assert_close(one[inside], three[inside], rtol=1e-5, atol=1e-5)  # outside lies another grey
 
 
 def test_counters_that_old_checkpoints_lack_may_be_missing(tmp_path):
@@ -152,7 +127,8 @@ def test_the_report_is_one_line_for_the_user(tmp_path):
     save_file(network("image", num_classes=9).state_dict(), tmp_path / "w.safetensors")
     report = load_weights(network("tin", in_channels=1), tmp_path / "w.safetensors", head="replace")
     assert str(report) == (
-        "image ResNet of torchvision or Alnus: 120 tensors loaded, 1 folded to grey, 2 head replaced, 64 new, 2 left"
+        "image-ResNet-18 checkpoint of torchvision or Alnus: 120 tensors loaded, 1 folded to grey, 2 head replaced, "
+        "64 new, 2 left; interlacing begins without shifts, each frame by itself"
     )
 
 
@@ -227,22 +203,131 @@ def test_a_network_that_nobody_knows_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("source", "depth", "target"), [("resnet3d", 18, "tin"), ("tin", 18, "image"), ("image", 50, "image")]
+    ("source", "depth", "target", "message"),
+    [
+        (
+            "resnet3d",
+            18,
+            "tin",
+            "this is a ResNet-3D-18 checkpoint of .*; the network is TIN-ResNet-18, which starts from",
+        ),
+        (
+            "tin",
+            18,
+            "image",
+            "this is a TIN-ResNet-18 checkpoint of Alnus; the network is image-ResNet-18, which starts",
+        ),
+        (
+            "r2plus1d",
+            18,
+            "resnet3d",
+            r"this is a R\(2\+1\)D-18 .* ResNet-3D-18, which starts from ResNet-3D or image-R",
+        ),
+        ("image", 50, "image", "this is a image-ResNet-50 .*; the network is image-ResNet-18: set depth 50"),
+        ("image", 50, "tin", "the network is TIN-ResNet-18: set depth 50"),
+        ("resnet3d", 34, "resnet3d", "this is a ResNet-3D-34 .*; the network is ResNet-3D-18: set depth 34"),
+    ],
 )
-def test_another_architecture_is_refused_by_key(tmp_path, source, depth, target):
+def test_another_architecture_or_depth_is_refused_by_name(tmp_path, source, depth, target, message):
     save_file(network(source, depth=depth).state_dict(), tmp_path / "w.safetensors")
-    refused(tmp_path / "w.safetensors", r"does not fit the network: \d+ .* \(.+\)", model=network(target))
+    refused(tmp_path / "w.safetensors", message, model=network(target))
+
+
+def test_a_depth_that_alnus_has_not_is_refused_with_those_it_has(tmp_path):
+    state = network("resnet3d", depth=34).state_dict()
+    state = {key.replace(".0.weight", ".weight") if "conv" in key else key: value for key, value in state.items()}
+    image = {key: value[:, :, 0] if value.ndim == 5 else value for key, value in state.items() if "stem" not in key}
+    torch.save(image, tmp_path / "w.pth")
+    refused(tmp_path / "w.pth", "this is a image-ResNet-34 .* TIN-ResNet-18, which has the depths 18, 50")
+
+
+def test_another_width_is_refused_by_key_and_shape(tmp_path):
+    save_file(build("resnet3d", depth=18, width=8).state_dict(), tmp_path / "w.safetensors")
+    message = r"stem.0.weight has shape \(8, 3, 3, 7, 7\), the network needs \(16, 3, 3, 7, 7\)"
+    refused(tmp_path / "w.safetensors", message, model=network("resnet3d"))
+
+
+def test_keys_that_fit_nowhere_are_refused_by_name(tmp_path):
+    state = network("tin").state_dict()
+    state["layer2.0.non_local.g.weight"] = torch.zeros(2)
+    del state["layer1.0.bn1.weight"]
+    save_file(state, tmp_path / "w.safetensors")
+    message = r"1 the network has not \(layer2.0.non_local.g.weight\); 1 the file has not \(layer1.0.bn1.weight\)"
+    refused(tmp_path / "w.safetensors", message)
+
+
+def test_a_file_of_two_networks_is_refused(tmp_path):
+    state = network("tin").state_dict()
+    both = {f"{role}.{key}": value for key, value in state.items() for role in ("teacher", "student")}
+    torch.save(both, tmp_path / "w.pth")
+    refused(tmp_path / "w.pth", r"holds 2 networks, behind 'teacher\.', 'student\.': save one of them alone")
+
+
+def test_what_is_no_network_of_ours_is_refused(tmp_path):
+    save_file(network("tin").state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match="fills the networks of build, not a Linear"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
 
 
 def test_another_number_of_segments_is_refused_by_shape(tmp_path):
     save_file(build("tin", depth=18, width=16, num_segments=8).state_dict(), tmp_path / "w.safetensors")
-    message = r"layer1.0.interlace.offset_net.fc1.weight has shape \(8, 8\), the network needs \(4, 4\)"
+    message = r"fc1.weight has shape \(8, 8\), the network needs \(4, 4\): it is a network of 8 segments"
     refused(tmp_path / "w.safetensors", message)
 
 
 def test_another_head_is_refused_with_the_way_out(tmp_path):
     save_file(network("tin", num_classes=7).state_dict(), tmp_path / "w.safetensors")
     refused(tmp_path / "w.safetensors", r"fc.weight has shape \(7, 128\), .*head='replace'")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_other_precisions_are_brought_to_the_networks_own(tmp_path, dtype, suffix):
+    state = {
+        key: value.to(dtype) if value.is_floating_point() else value
+        for key, value in network("tin").state_dict().items()
+    }
+    path = tmp_path / f"w.{suffix}"
+    save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    target = network("tin", seed=2)
+    load_weights(target, path)
+    assert target.conv1.weight.dtype == torch.float32
+    assert torch.equal(target.conv1.weight, state["conv1.weight"].float())
+
+
+@pytest.mark.parametrize("value", [torch.int8, torch.complex64, torch.bool])
+def test_tensors_that_are_no_real_numbers_are_refused(tmp_path, value):
+    state = network("tin").state_dict()
+    state["layer1.0.conv1.weight"] = state["layer1.0.conv1.weight"].to(value)
+    torch.save(state, tmp_path / "w.pth")
+    refused(tmp_path / "w.pth", f"layer1.0.conv1.weight holds {value}, not the real numbers")
+
+
+def test_a_safetensors_file_under_another_name_is_read(tmp_path):
+    source, target = network("tin", seed=1), network("tin", seed=2)
+    save_file(source.state_dict(), tmp_path / "w.ckpt")
+    load_weights(target, tmp_path / "w.ckpt")
+    assert same(source, target, clip())
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+@pytest.mark.parametrize("length", [2**63, 2**31, 10**9])
+def test_a_header_of_impossible_length_is_refused_at_once(tmp_path, suffix, length):
+    path = tmp_path / f"w.{suffix}"
+    path.write_bytes(length.to_bytes(8, "little") + b'{"a":' + bytes(64))
+    refused(path, "is not a whole safetensors file")
+
+
+def test_parts_of_a_larger_model_are_left_and_named(tmp_path):
+    state = {f"network.{key}": value for key, value in network("tin", seed=1).state_dict().items()}
+    torch.save({"state_dict": state | {"loss.weight": torch.ones(2)}}, tmp_path / "w.ckpt")
+    assert load_weights(network("tin", seed=2), tmp_path / "w.ckpt").left == ("loss.weight",)
+
+
+def test_records_of_training_beside_the_weights_are_let_through(tmp_path):
+    record = {"options": Namespace(lr=0.1), "path": Path("/a"), "best": np.float64(0.5), "curve": np.arange(3.0)}
+    torch.save({"state_dict": network("tin", seed=1).state_dict(), **record}, tmp_path / "w.pth")
+    assert load_weights(network("tin", seed=2), tmp_path / "w.pth").missing == ()
 
 
 def test_weights_that_are_not_numbers_are_refused(tmp_path):

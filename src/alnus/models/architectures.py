@@ -12,6 +12,7 @@ from alnus.models.video_resnet import VideoResNet
 
 if TYPE_CHECKING:
     from alnus.config import NetworkConfig
+    from alnus.models.layout import Layout
 
 Network = FrameResNet | VideoResNet
 
@@ -25,11 +26,13 @@ def build(
     num_segments: int = 8,
     width: int = 64,
     dropout: float = 0.0,
+    layout: Layout | None = None,
 ) -> Network:
     """Return a network with random weights: (batch, in_channels, frames, height, width) -> (batch, num_classes) logits.
 
     depth: None takes the network's default. num_segments: TIN's frames; the others take any number, image 1.
     width: channels of the first stage; 64 is the published size. dropout: before the last layer.
+    layout: of the 3-D networks; None is torchvision's, until `load_weights` meets another. A given one stays.
     Raises ConfigError for a name, depth or width that cannot be built.
     """
     known = facts(name)
@@ -48,7 +51,10 @@ def build(
             width=width,
             dropout=dropout,
             factorised=name == "r2plus1d",
+            layout=layout,
         )
+    if layout is not None:
+        raise ConfigError(f"{name}: layout is of the 3-D networks, r2plus1d and resnet3d")
     if name == "tin" and width % (SHIFT_DIV * GROUPS):
         raise ConfigError(f"tin: width must be a multiple of {SHIFT_DIV * GROUPS} (a quarter, in four groups): {width}")
     return FrameResNet(
@@ -61,7 +67,9 @@ def build(
     )
 
 
-def build_from_config(name: str, network: NetworkConfig, *, num_classes: int = 2) -> Network:
+def build_from_config(
+    name: str, network: NetworkConfig, *, num_classes: int = 2, layout: Layout | None = None
+) -> Network:
     """Return the network that a study's configuration describes, with random weights. Raises ConfigError."""
     return build(
         name,
@@ -71,4 +79,5 @@ def build_from_config(name: str, network: NetworkConfig, *, num_classes: int = 2
         num_segments=network.clip.frames,
         width=network.width,
         dropout=network.dropout,
+        layout=layout,
     )

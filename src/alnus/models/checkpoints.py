@@ -1,40 +1,93 @@
-"""Others' checkpoints: read as plain tensors, recognised by their keys, renamed to ours.
+"""Others' checkpoint files, read as plain tensors.
 
-Nothing in a file is ever executed: safetensors holds tensors only, and a .pth is read with `weights_only`.
+Nothing in a file is ever executed: safetensors holds tensors only, and a torch file is read with `weights_only`. A few
+harmless records that training codes leave beside the weights are let through as empty shells.
 """
 
 from __future__ import annotations
 
-import re
+import json
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from alnus.errors import WeightsError
+from alnus.models.layout import Layout
 
 State = dict[str, Tensor]
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
-PREFIXES = ("module.", "model.", "_orig_mod.")  # DistributedDataParallel, Lightning, torch.compile
+WRAPPERS = ("state_dict", "model_state_dict", "state_dict_ema", "model_state", "model", "net", "weights")
+INSERTED = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # torch.compile, FSDP
+LAYOUT = "layout"  # of a 3-D network, in the metadata of our safetensors files
+
+
+class Shell:
+    """What stands for a record of training in a file: it takes any content and does nothing with it."""
+
+    def __init__(self, *_values: object, **_named: object) -> None: ...
+
+    def __setstate__(self, _state: object) -> None: ...
+
+    def __setitem__(self, _key: object, _value: object) -> None: ...
+
+    def append(self, _value: object) -> None:
+        """Take an item of a pickled list."""
+
+
+# records, none of which calls anything: MMEngine's curves, options of command lines and of Lightning, paths, numbers
+RECORDS = (
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "argparse.Namespace",
+    "pathlib.PosixPath",
+    "pathlib._local.PosixPath",
+    "lightning.fabric.utilities.data.AttributeDict",
+    "lightning_fabric.utilities.data.AttributeDict",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.ndarray",
+    "numpy.dtype",
+)
 
 
 def read_state(path: Path) -> State:
-    """Return the named tensors of a .safetensors or torch file, without wrappers and prefixes.
+    """Return the named tensors of a .safetensors or torch file, without wrappers.
 
     Raises WeightsError where the file cannot be read, holds code, or holds no tensors.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
-    state = _unwrapped(_read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path))
+    state = _unwrapped(_read_safetensors(path) if _is_safetensors(path) else _read_torch(path))
     if not state:
         raise WeightsError(f"{path}: holds no named tensors, so it is no checkpoint")
-    return _without_prefixes(state)
+    for inserted in INSERTED:
+        state = {key.replace(inserted, ""): value for key, value in state.items()}
+    return state
+
+
+def read_layout(path: Path) -> Layout | None:
+    """Return the layout that an Alnus file of a 3-D network states; None for every other file."""
+    if not _is_safetensors(path):
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            stated = (file.metadata() or {}).get(LAYOUT)
+        return None if stated is None else Layout(**json.loads(stated))
+    except (SafetensorError, OSError, ValueError, TypeError):
+        raise WeightsError(f"{path}: the layout that its metadata states cannot be read") from None
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its name or its ninth byte, where the header's JSON begins."""
+    with path.open("rb") as file:
+        return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
 
 
 def _read_safetensors(path: Path) -> State:
@@ -46,7 +99,7 @@ def _read_safetensors(path: Path) -> State:
 
 def _read_torch(path: Path) -> Any:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), safe_globals([(Shell, name) for name in RECORDS]):
             warnings.simplefilter("ignore")  # torch's hints to unpickle without the guard
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises whatever its bytes spell
@@ -66,75 +119,3 @@ def _unwrapped(value: Any) -> State:
         if isinstance(value.get(key), Mapping):
             return _unwrapped(value[key])
     return {str(key): tensor for key, tensor in value.items() if isinstance(tensor, Tensor)}
-
-
-def _without_prefixes(state: State) -> State:
-    for prefix in PREFIXES:
-        if all(key.startswith(prefix) for key in state):
-            return _without_prefixes({key.removeprefix(prefix): value for key, value in state.items()})
-    return state
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How somebody names a network's tensors.
-
-    sign: a key that only this dialect has. renames: (pattern, replacement) applied in order to every key.
-    two_dimensional: a network of still frames, which TIN's trunk can start from.
-    """
-
-    origin: str
-    sign: re.Pattern[str]
-    renames: tuple[tuple[str, str], ...] = ()
-    two_dimensional: bool = False
-
-
-_MMACTION = (
-    (r"^backbone\.", ""),
-    (r"^cls_head\.(fc_cls|new_fc)\.", "fc."),
-    (r"\.conv(\d)\.conv\.net1\.", ".interlace."),
-    (r"(^|\.)conv(\d)\.conv\.(net2\.|net\.)?", r"\1conv\2."),
-    (r"(^|\.)conv(\d)\.bn\.", r"\1bn\2."),
-    (r"\.downsample\.conv\.", ".downsample.0."),
-    (r"\.downsample\.bn\.", ".downsample.1."),
-)
-_X_TEMPORAL = (
-    (r"^base_model\.", ""),
-    (r"^new_fc\.", "fc."),
-    (r"\.conv1\.net1\.biasnet\.net\.conv\.", ".interlace.offset_net.conv."),
-    (r"\.conv1\.net1\.biasnet\.net\.fc\.", ".interlace.offset_net.fc1."),
-    (r"\.conv1\.net1\.biasnet\.net\.lastlayer\.", ".interlace.offset_net.fc2."),
-    (r"\.conv1\.net1\.weightnet\.net\.lastlayer\.", ".interlace.weight_net.conv."),
-    (r"\.conv1\.net(2)?\.", ".conv1."),
-)
-
-DIALECTS = (
-    Dialect("X-Temporal TIN", re.compile(r"\.net1\.biasnet\."), _X_TEMPORAL),
-    Dialect("X-Temporal TSN/TSM", re.compile(r"^base_model\.layer1\."), _X_TEMPORAL, two_dimensional=True),
-    Dialect("MMAction2 TIN", re.compile(r"\.net1\.offset_net\."), _MMACTION),
-    Dialect("MMAction2 TSN/TSM", re.compile(r"^backbone\.layer1\.0\.conv1\.conv\."), _MMACTION, two_dimensional=True),
-    Dialect("Alnus TIN", re.compile(r"^layer1\.0\.interlace\.")),
-    Dialect("R(2+1)D of torchvision or Alnus", re.compile(r"^layer1\.0\.conv[12]\.0\.[03]\.weight$")),
-    Dialect("ResNet-3D of torchvision or Alnus", re.compile(r"^layer1\.0\.conv1\.0\.weight$")),
-    Dialect("image ResNet of torchvision or Alnus", re.compile(r"^layer1\.0\.conv1\.weight$"), two_dimensional=True),
-)
-
-
-def dialect_of(state: State) -> Dialect | None:
-    """Return whose names these are, the most particular first; None where nobody's we know."""
-    return next((dialect for dialect in DIALECTS if any(dialect.sign.search(key) for key in state)), None)
-
-
-def renamed(state: State, dialect: Dialect) -> State:
-    """Return the tensors under our keys."""
-    name = _renamer(dialect.renames)
-    return {name(key): value for key, value in state.items()}
-
-
-def _renamer(renames: tuple[tuple[str, str], ...]) -> Callable[[str], str]:
-    def rename(key: str) -> str:
-        for pattern, replacement in renames:
-            key = re.sub(pattern, replacement, key)
-        return key
-
-    return rename

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +16,9 @@ from torch import nn
 from alnus.config import NetworkConfig
 from alnus.errors import ConfigError, WeightsError
 from alnus.models.architectures import Network, build_from_config
+from alnus.models.checkpoints import LAYOUT
+from alnus.models.layout import TORCHVISION, Layout
+from alnus.models.video_resnet import VideoResNet
 from alnus.provenance import atomic_path, file_sha256, now, versions, write_json
 
 WEIGHTS = "model.safetensors"
@@ -27,7 +32,7 @@ class ModelCard(BaseModel):
 
     name: of the network. source: its name in predictions tables. threshold: on the score for metastasis, frozen on
     validation; None before. aggregation: how a patient's videos become the score that it cuts. weights_sha256: of the
-    weights beside the card; `save_model` fills it in.
+    weights beside the card, layout: of a 3-D network; `save_model` fills both in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +50,7 @@ class ModelCard(BaseModel):
     phantom: bool = False
     cohort_sha256: str | None = None
     fold: int | None = None
+    layout: Layout | None = None
     versions: dict[str, str] = Field(default_factory=versions)
     created: str = Field(default_factory=now)
     note: str = NOTE
@@ -52,12 +58,14 @@ class ModelCard(BaseModel):
 
 
 def save_model(directory: Path, model: nn.Module, card: ModelCard) -> None:
-    """Write the weights and their card, each whole or not at all; `parameters` and the weights' hash are filled in."""
+    """Write the weights and their card, each whole or not at all; what the card can know of the model is filled in."""
+    layout = model.layout if isinstance(model, VideoResNet) and model.layout != TORCHVISION else None
+    stated = None if layout is None else {LAYOUT: json.dumps(asdict(layout))}
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with atomic_path(directory / WEIGHTS) as temporary:
-        save_file(state, temporary)
+        save_file(state, temporary, metadata=stated)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    known = {"parameters": parameters, "weights_sha256": file_sha256(directory / WEIGHTS)}
+    known = {"parameters": parameters, "weights_sha256": file_sha256(directory / WEIGHTS), "layout": layout}
     write_card(directory, card.model_copy(update=known))
 
 
@@ -77,7 +85,7 @@ def load_model(directory: Path, *, device: str | torch.device = "cpu") -> tuple[
         if card.weights_sha256 is not None and file_sha256(path) != card.weights_sha256:
             raise WeightsError(f"{path}: not the weights that {CARD} describes (SHA-256 differs): save the model again")
         state = load_file(path)
-        model = build_from_config(card.name, card.network, num_classes=len(card.classes))
+        model = build_from_config(card.name, card.network, num_classes=len(card.classes), layout=card.layout)
     except (OSError, SafetensorError, ConfigError) as error:
         raise WeightsError(f"{path}: cannot be read as the model's weights ({_line(error)})") from None
     try:

@@ -96,6 +96,7 @@ class FrameResNet(nn.Module):
         interlaced_frames: int | None,
     ) -> None:
         super().__init__()
+        self.depth = depth
         self.frames = interlaced_frames
         block = BasicBlock if depth == 18 else Bottleneck
         self.conv1 = nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
@@ -109,6 +110,11 @@ class FrameResNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(8 * grown, num_classes)
         _initialise(self)
+
+    @property
+    def title(self) -> str:
+        """What this is, with its depth."""
+        return f"{'image' if self.frames is None else 'TIN'}-ResNet-{self.depth}"
 
     def features(self, clip: Tensor) -> Tensor:
         """Return the last stage of each frame: (batch, channels, frames, height / 32, width / 32)."""

@@ -22,9 +22,13 @@ def shift_matrix(offsets: Tensor, lag: Tensor) -> Tensor:
     """Return the matrices that move content from frame s to s + offset, linearly interpolated.
 
     offsets: (batch, groups), frames. lag: (T, T), entry [t, s] = t - s. Returns (batch, groups, T, T), entries
-    max(0, 1 - |t - s - offset|): what leaves the clip is lost, what enters is zero.
+    max(0, 1 - |t - s - offset|): what leaves the clip is lost, what enters is zero. At a whole offset the slope is that
+    of the longer shift, as in X-Temporal's floor and floor + 1: an offset of zero can still learn.
     """
-    return functional.relu(1.0 - (lag - offsets[:, :, None, None]).abs())
+    below = offsets.floor()
+    share = (offsets - below)[:, :, None, None]
+    steps = lag - below[:, :, None, None]  # 0 where the floor's shift goes, 1 where the next one does
+    return (steps == 0) * (1.0 - share) + (steps == 1) * share
 
 
 def frame_lag(frames: int) -> Tensor:
@@ -85,6 +89,12 @@ class TemporalInterlace(nn.Module):
         self.offset_net = OffsetNet(self.shifted, frames)
         self.weight_net = WeightNet(self.shifted)
         self.register_buffer("lag", frame_lag(frames), persistent=False)
+
+    @torch.no_grad()
+    def stand_still(self) -> None:
+        """Let no offset shift and no weight scale, whatever the clip: the start from weights that know no time."""
+        for parameter in (*self.offset_net.fc2.parameters(), *self.weight_net.parameters()):
+            parameter.zero_()
 
     def matrices(self, moving: Tensor) -> Tensor:
         """Return each group's matrix, with its weights over the output's time.

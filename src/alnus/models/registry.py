@@ -32,16 +32,23 @@ _FACTS = (
         frames=1,
         side_px=224,
         source="He et al., CVPR 2016",
-        accepts=("Alnus", "torchvision resnet18/50", "MMAction2 TSN/TSM"),
+        accepts=("Alnus", "torchvision resnet18/50", "MMAction2 TSN/TSM", "X-Temporal TSN/TSM"),
     ),
     NetworkFacts(
         name="r2plus1d",
         title="R(2+1)D",
-        depths=(18, 34),
+        depths=(18, 34, 50),
         frames=16,
         side_px=112,
         source="Tran et al., CVPR 2018",
-        accepts=("Alnus", "torchvision r2plus1d_18"),
+        accepts=(
+            "Alnus",
+            "torchvision r2plus1d_18",
+            "MMAction2 R(2+1)D",
+            "X-Temporal R(2+1)D",
+            "3D-ResNets-PyTorch r2p1d",
+            "torchvision resnet18/50 (inflated)",
+        ),
     ),
     NetworkFacts(
         name="resnet3d",
@@ -50,7 +57,14 @@ _FACTS = (
         frames=16,
         side_px=112,
         source="Tran et al., CVPR 2018; Hara et al., CVPR 2018",
-        accepts=("Alnus", "torchvision r3d_18"),
+        accepts=(
+            "Alnus",
+            "torchvision r3d_18",
+            "MMAction2 ResNet3d",
+            "X-Temporal ResNet-3D",
+            "3D-ResNets-PyTorch r3d",
+            "torchvision resnet18/50 (inflated)",
+        ),
     ),
     NetworkFacts(
         name="tin",
@@ -59,7 +73,7 @@ _FACTS = (
         frames=8,
         side_px=224,
         source="Shao et al., AAAI 2020",
-        accepts=("Alnus", "X-Temporal TIN", "MMAction2 TIN/TSN/TSM", "torchvision resnet18/50"),
+        accepts=("Alnus", "X-Temporal TIN/TSN/TSM", "MMAction2 TIN/TSN/TSM", "torchvision resnet18/50"),
     ),
 )
 

@@ -1,13 +1,12 @@
 """Start a network from somebody's checkpoint: recognise it, convert it, say what was done, refuse what does not fit.
 
-Departures: a grey network takes the sum of a colour network's first filters over the colours. On a grey image under
-one normalisation for all three colours that is the same network; ImageNet's means and deviations differ a little
-between colours, so a network trained with them answers a little differently until it is trained on.
+Departures: a 3-D network takes the layout of the checkpoint (`layout.py`), so that it gives the checkpoint's numbers;
+TIN over weights that know no time begins without shifts, as that network applied to each frame.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,18 +14,35 @@ import torch
 from torch import Tensor, nn
 
 from alnus.errors import WeightsError
-from alnus.models.checkpoints import Dialect, State, dialect_of, read_state, renamed
+from alnus.models.architectures import Network
+from alnus.models.checkpoints import State, read_layout, read_state
+from alnus.models.dialects import FAMILY_TITLES, Family, Found, prefixes, recognise
+from alnus.models.folding import Grey, folded, needs_folding
+from alnus.models.frame_resnet import FrameResNet
+from alnus.models.inflation import inflated
+from alnus.models.interlacing import TemporalInterlace
+from alnus.models.layout import Layout
+from alnus.models.registry import facts
+from alnus.models.video_resnet import VideoResNet
 
 HEAD = ("fc.weight", "fc.bias")
+INTERLACE = ".interlace."
+STARTS: dict[str, tuple[Family, ...]] = {  # whose weights each network takes
+    "image": ("image", "tsm"),
+    "tin": ("tin", "image", "tsm"),
+    "resnet3d": ("resnet3d", "image"),
+    "r2plus1d": ("r2plus1d", "image"),
+}
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of a checkpoint; every key is the network's own.
+    """What became of a checkpoint; every key is the network's own, but those of `left`.
 
-    origin: whose it is. loaded: taken from the file. folded: of those, summed over the colours for grey input.
-    replaced: the head, where the network keeps its own on request. missing: of the network, absent from the file by
-    design (interlacing over 2-D weights; counters of old files). left: of the file, not used (a replaced head).
+    origin: what it is and whose. loaded: taken from the file. folded: of those, summed over the colours for grey input.
+    replaced: the head, where the network keeps its own. missing: of the network, absent from the file by design
+    (interlacing over 2-D weights; counters of old files). left: of the file, not used (a replaced head, another part of
+    a larger model). notes: what the user should know of the conversion.
     """
 
     origin: str
@@ -35,64 +51,138 @@ class LoadReport:
     replaced: tuple[str, ...]
     missing: tuple[str, ...]
     left: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return one line for the user."""
         counts = {"folded to grey": self.folded, "head replaced": self.replaced, "new": self.missing, "left": self.left}
         rest = "".join(f", {len(keys)} {what}" for what, keys in counts.items() if keys)
-        return f"{self.origin}: {len(self.loaded)} tensors loaded{rest}"
+        return f"{self.origin}: {len(self.loaded)} tensors loaded{rest}{''.join(f'; {note}' for note in self.notes)}"
 
 
-def load_weights(model: nn.Module, path: Path | str, *, head: Literal["strict", "replace"] = "strict") -> LoadReport:
+def load_weights(
+    model: nn.Module, path: Path | str, *, head: Literal["strict", "replace"] = "strict", grey: Grey = "repeated"
+) -> LoadReport:
     """Fill a network of `build` from a checkpoint; on refusal it stays as it was.
 
-    head: "strict" needs the file's last layer to fit, "replace" keeps the network's own.
-    Raises WeightsError where the file cannot be read as plain tensors, is nobody's that we know, holds NaN, or
-    differs from the network in a key or a shape.
+    Call it before an optimiser is made: a 3-D network that takes the file's layout gets new parameters.
+    head: "strict" needs the file's last layer to fit, "replace" keeps the network's own; of a TSM it is always kept.
+    grey: what a grey network's input is to a colour checkpoint: "repeated", the same numbers three times, or
+    "normalised", the same picture as `alnus.clips` normalises it for one channel and for three.
+    Raises WeightsError where the file cannot be read as plain tensors, is nobody's that we know, holds NaN, or is of
+    another network, depth, key or shape.
     """
     path = Path(path)
-    state = read_state(path)
-    dialect = dialect_of(state)
-    if dialect is None:
+    if not isinstance(model, FrameResNet | VideoResNet):
+        raise WeightsError(f"{path}: load_weights fills the networks of build, not a {type(model).__name__}")
+    found = _found(path, read_state(path))
+    _refuse_architecture(path, found, model)
+    target, notes = _in_its_layout(model, found, read_layout(path))
+    report, taken = _matched(target, found, path=path, replace_head=head == "replace", grey=grey)
+    _fill(target, {key: model.state_dict()[key] for key in report.replaced} | taken, new=report.missing)
+    if isinstance(model, VideoResNet) and isinstance(target, VideoResNet):
+        model.become(target)
+    return replace(report, notes=(*notes, *report.notes))
+
+
+def _found(path: Path, state: State) -> Found:
+    standing = prefixes(state)
+    if len(standing) > 1:
+        named = ", ".join(repr(prefix) for prefix in standing[:3])
+        raise WeightsError(f"{path}: holds {len(standing)} networks, behind {named}: save one of them alone")
+    found = recognise(state, standing[0]) if standing else None
+    if found is None:
         first = ", ".join(sorted(state)[:3])
         raise WeightsError(f"{path}: no network that Alnus knows has these tensors ({first}, ...)")
-    report, taken = _matched(model, renamed(state, dialect), dialect, path=path, replace=head == "replace")
-    with torch.no_grad():
-        own = model.state_dict()
-        for key, value in taken.items():
-            own[key].copy_(value)
-    return report
+    return found
 
 
-def _matched(
-    model: nn.Module, state: State, dialect: Dialect, *, path: Path, replace: bool
-) -> tuple[LoadReport, State]:
-    own = model.state_dict()
-    replaced = tuple(key for key in HEAD if replace and key in own)
+def _name(model: Network) -> Family:
+    if isinstance(model, FrameResNet):
+        return "image" if model.frames is None else "tin"
+    return "r2plus1d" if model.factorised else "resnet3d"
+
+
+def _refuse_architecture(path: Path, found: Found, model: Network) -> None:
+    name = _name(model)
+    this = f"{path}: this is a {found.title}; the network is {model.title}"
+    if found.family not in STARTS[name]:
+        starts = " or ".join(dict.fromkeys(FAMILY_TITLES[family] for family in STARTS[name]))
+        raise WeightsError(f"{this}, which starts from {starts}")
+    if found.depth == model.depth:
+        return
+    if found.depth in facts(name).depths:
+        raise WeightsError(f"{this}: set depth {found.depth}")
+    offered = ", ".join(map(str, sorted(facts(name).depths)))
+    raise WeightsError(f"{this}, which has the depths {offered}")
+
+
+def _in_its_layout(model: Network, found: Found, stated: Layout | None) -> tuple[Network, tuple[str, ...]]:
+    """Return the network that the tensors go into, the model itself where its layout is theirs, and what to tell."""
+    if isinstance(model, FrameResNet):
+        return model, ()
+    if found.layout is None:  # planes, whose stem of 64 kernels torchvision's R(2+1)D has not the middle channels for
+        wanted = replace(model.layout, middle="convolution") if model.factorised else model.layout
+        unpooled = "" if model.layout.stem_pool == "space" else ", whose stem is followed by a pooling that is not here"
+        notes: tuple[str, ...] = (f"inflated from planes{unpooled}",)
+    else:
+        wanted = stated or found.layout
+        notes = () if model.layout_is_given or not found.unstated else (found.unstated,)
+    if model.layout_is_given or wanted == model.layout:
+        return model, notes
+    return model.in_layout(wanted), (f"the network takes the layout of {found.origin}", *notes)
+
+
+def _converted(found: Found, own: State, *, grey: Grey) -> tuple[State, tuple[str, ...]]:
+    """Return the file's tensors as the network has them, and the key of what was folded to grey."""
+    state, first = found.state, next(iter(own))  # the first convolution
+    theirs = first if first in found.state else "conv1.weight"
+    is_folded = theirs in state and needs_folding(state, theirs, own[first].shape[1])
+    if is_folded:
+        state = state | folded(state, theirs, grey)
+    if found.family == "image" and first != "conv1.weight":
+        state = inflated(state, own)
+    return state, (first,) if is_folded else ()
+
+
+def _matched(target: Network, found: Found, *, path: Path, replace_head: bool, grey: Grey) -> tuple[LoadReport, State]:
+    """Return the tensors to take and the account of them. Raises WeightsError where they do not fit."""
+    own = target.state_dict()
+    state, folded_keys = _converted(found, own, grey=grey)
+    replaced = HEAD if replace_head or found.family == "tsm" else ()
     taken = {key: state[key] for key in own if key in state and key not in replaced}
-    strange = [key for key in state if key not in own and key not in replaced]
     missing = [key for key in own if key not in taken and key not in replaced]
-    by_design = [key for key in missing if _may_be_missing(key, dialect)]
-    _refuse_keys(path, dialect, strange, [key for key in missing if key not in by_design])
-    taken, folded = _folded(taken, own)
+    new = [key for key in missing if _may_be_missing(key, found)]
+    strange = [key for key in state if key not in own and key not in replaced]
+    _refuse_keys(path, found, strange, [key for key in missing if key not in new])
     for key, value in taken.items():
         _check(path, key, value, own[key])
     report = LoadReport(
-        origin=dialect.origin,
+        origin=found.title,
         loaded=tuple(taken),
-        folded=folded,
+        folded=folded_keys,
         replaced=replaced,
-        missing=tuple(by_design),
-        left=tuple(key for key in replaced if key in state),
+        missing=tuple(new),
+        left=(*(key for key in replaced if key in state), *found.left),
+        notes=_notes(found, new),
     )
     return report, taken
 
 
-def _may_be_missing(key: str, dialect: Dialect) -> bool:
-    return key.endswith("num_batches_tracked") or (dialect.two_dimensional and ".interlace." in key)
+def _notes(found: Found, new: list[str]) -> tuple[str, ...]:
+    notes = []
+    if found.family == "tsm":
+        notes.append("its last layer reads shifted features and is left")
+    if any(INTERLACE in key for key in new):
+        notes.append("interlacing begins without shifts, each frame by itself")
+    return tuple(notes)
 
 
-def _refuse_keys(path: Path, dialect: Dialect, strange: list[str], missing: list[str]) -> None:
+def _may_be_missing(key: str, found: Found) -> bool:
+    return key.endswith("num_batches_tracked") or (INTERLACE in key and found.family in ("image", "tsm"))
+
+
+def _refuse_keys(path: Path, found: Found, strange: list[str], missing: list[str]) -> None:
     if not strange and not missing:
         return
     parts = [
@@ -100,22 +190,35 @@ def _refuse_keys(path: Path, dialect: Dialect, strange: list[str], missing: list
         for what, keys in (("the network has not", strange), ("the file has not", missing))
         if keys
     ]
-    raise WeightsError(f"{path}: {dialect.origin} does not fit the network: {'; '.join(parts)}")
-
-
-def _folded(taken: State, own: State) -> tuple[State, tuple[str, ...]]:
-    """Sum the first convolution over three colours where the network is grey."""
-    first = next((key for key in ("conv1.weight", "stem.0.weight") if key in taken), None)
-    if first is None or taken[first].ndim < 4 or (taken[first].shape[1], own[first].shape[1]) != (3, 1):
-        return taken, ()
-    return {**taken, first: taken[first].sum(1, keepdim=True)}, (first,)
+    advice = ": head='replace' keeps the network's own last layer" if set(strange + missing) <= set(HEAD) else ""
+    raise WeightsError(f"{path}: the {found.title} does not fit the network: {'; '.join(parts)}{advice}")
 
 
 def _check(path: Path, key: str, value: Tensor, own: Tensor) -> None:
     if value.shape != own.shape:
-        advice = ": head='replace' keeps the network's own" if key in HEAD else ""
         raise WeightsError(
-            f"{path}: {key} has shape {tuple(value.shape)}, the network needs {tuple(own.shape)}{advice}"
+            f"{path}: {key} has shape {tuple(value.shape)}, the network needs {tuple(own.shape)}{_way_out(key, value)}"
         )
+    if value.is_floating_point() != own.is_floating_point() or value.is_complex() or value.is_quantized:
+        raise WeightsError(f"{path}: {key} holds {value.dtype}, not the real numbers of {own.dtype} that weights are")
     if not bool(torch.isfinite(value).all()):
         raise WeightsError(f"{path}: {key} holds NaN or infinite values")
+
+
+def _way_out(key: str, value: Tensor) -> str:
+    if key in HEAD:
+        return ": head='replace' keeps the network's own"
+    if key.endswith("offset_net.fc1.weight"):
+        return f": it is a network of {len(value)} segments, set num_segments (clip.frames) so"
+    return ""
+
+
+@torch.no_grad()
+def _fill(target: Network, taken: State, *, new: tuple[str, ...]) -> None:
+    own = target.state_dict()
+    for key, value in taken.items():
+        own[key].copy_(value)
+    if any(INTERLACE in key for key in new):
+        for module in target.modules():
+            if isinstance(module, TemporalInterlace):
+                module.stand_still()
