@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from alnus.errors import CohortError
 from alnus.evaluation import McNemar, holm, mcnemar
+from alnus.evaluation.paired import mcnemar_p
 
 
 def calls_with(b, c, *, both=7, neither=3):
@@ -72,3 +74,8 @@ def test_holm_keeps_the_order_given():
 def test_what_is_no_p_value_is_refused(wrong):
     with pytest.raises(CohortError, match="numbers from 0 to 1 are expected"):
         holm([0.5, wrong])
+
+
+def test_mid_p_of_thousands_of_patients_is_that_of_the_normal_test():
+    z = (10_600 - 10_000) / (10_600 + 10_000) ** 0.5
+    assert mcnemar_p(10_600, 10_000, mid_p=True) == pytest.approx(2 * stats.norm.sf(z), rel=1e-3)

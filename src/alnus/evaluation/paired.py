@@ -48,9 +48,9 @@ def mcnemar_p(only_a: int, only_b: int, *, mid_p: bool = False) -> float:
     fewer, together = min(only_a, only_b), only_a + only_b
     tail = 2 * float(special.bdtr(fewer, together, 0.5))
     if mid_p:
-        at = float(np.exp(special.gammaln(together + 1) - special.gammaln(only_a + 1) - special.gammaln(only_b + 1)))
-        tail -= at * 0.5**together
-    return min(1.0, tail)
+        ways = special.gammaln(together + 1) - special.gammaln(only_a + 1) - special.gammaln(only_b + 1)
+        tail -= float(np.exp(ways - together * np.log(2)))  # of thousands, the number of ways alone overflows
+    return max(0.0, min(1.0, tail))
 
 
 def holm(p_values: Sequence[float], *, family: int | None = None) -> list[float]:
