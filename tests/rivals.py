@@ -452,6 +452,60 @@ class PlainVideo(nn.Module):
         return self.fc(x.mean((2, 3, 4)))
 
 
+class VMZBlock(nn.Module):
+    """torchvision's basic block of R(2+1)D, each convolution with its own middle, as ig65m-pytorch amends it."""
+
+    def __init__(self, inputs, planes, stride):
+        super().__init__()
+        # the amendment is of the second convolution where a stage begins; elsewhere both counts are the same
+        self.conv1, self.conv2 = self.unit(inputs, planes, stride), self.unit(planes, planes, 1)
+        self.downsample = None
+        if stride != 1 or inputs != planes:
+            self.downsample = nn.Sequential(conv3d(inputs, planes, 1, stride), nn.BatchNorm3d(planes))
+
+    def unit(self, inputs, planes, stride):
+        between = middle(inputs, planes, 3, 3)
+        split = nn.Sequential(
+            conv3d(inputs, between, (1, 3, 3), (1, stride, stride)),
+            nn.BatchNorm3d(between),
+            nn.ReLU(),
+            conv3d(between, planes, (3, 1, 1), (stride, 1, 1)),
+        )
+        return nn.Sequential(split, nn.BatchNorm3d(planes))
+
+    def forward(self, x):
+        out = self.conv2(torch.relu(self.conv1(x)))
+        return torch.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+class VMZ(nn.Module):
+    """ig65m-pytorch's R(2+1)D-34: a stem of 45 middle channels at width 64, epsilon 1e-3 in every norm."""
+
+    def __init__(self, width, *, classes=5):
+        super().__init__()
+        between = round(45 * width / 64)
+        self.stem = nn.Sequential(
+            conv3d(3, between, (1, 7, 7), (1, 2, 2)),
+            nn.BatchNorm3d(between),
+            nn.ReLU(),
+            conv3d(between, width, (3, 1, 1), 1),
+            nn.BatchNorm3d(width),
+            nn.ReLU(),
+        )
+        made = stages(34, width, lambda inputs, _planes, outputs, stride: VMZBlock(inputs, outputs, stride))
+        self.layer1, self.layer2, self.layer3, self.layer4 = made
+        self.fc = nn.Linear(width * 8, classes)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm3d):
+                module.eps = 1e-3
+
+    def forward(self, clip):
+        x = self.stem(clip)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x)
+        return self.fc(x.mean((2, 3, 4)))
+
+
 class HaraSplitBlock(nn.Module):
     """`resnet2p1d.py`: every factorised convolution as conv_s, bn_s, conv_t, bn_t."""
 

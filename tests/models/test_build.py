@@ -10,7 +10,7 @@ import torch
 
 from alnus.config import NETWORKS, ClipConfig, NetworkConfig
 from alnus.errors import ConfigError
-from alnus.models import NAMES, build, build_from_config, describe, facts
+from alnus.models import NAMES, Layout, build, build_from_config, describe, facts
 
 SIZES = [(name, depth) for name in NAMES for depth in facts(name).depths]
 FRAMES = 4
@@ -155,6 +155,7 @@ def test_dropout_falls_before_the_last_layer_and_only_in_training():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
+        ("tin", {"layout": Layout()}, "tin: layout is of the 3-D networks, r2plus1d and resnet3d"),
         ("alexnet", {}, "network: 'alexnet' is not one of image, r2plus1d, resnet3d, tin"),
         ("r2plus1d", {"depth": 101}, "r2plus1d: depth 101 is not one of 18, 34, 50"),
         ("tin", {"depth": 34}, "tin: depth 34 is not one of 18, 50"),

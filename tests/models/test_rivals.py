@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from alnus.models import build, load_weights
-from rivals import HaraSplit, MMFrames, MMVideo, PlainVideo, XFrames
+from rivals import VMZ, HaraSplit, MMFrames, MMVideo, PlainVideo, XFrames
 
 WIDTH, NARROW, CLASSES, SEGMENTS = 16, 4, 5, 8  # TIN needs 16 channels, the 3-D networks do not
 
@@ -111,6 +111,11 @@ def test_resnet3d_of_hara_gives_its_logits(tmp_path, depth, options):
 @pytest.mark.parametrize("depth", [18, 50])
 def test_r2plus1d_of_hara_gives_its_logits(tmp_path, depth):
     agree(HaraSplit(depth, NARROW, classes=CLASSES), "r2plus1d", depth, tmp_path / "w.pth", frames=16)
+
+
+def test_r2plus1d_of_ig65m_gives_its_logits(tmp_path):
+    report = agree(VMZ(NARROW, classes=CLASSES), "r2plus1d", 34, tmp_path / "w.pth")
+    assert report.origin == "R(2+1)D-34 checkpoint of ig65m-pytorch"
 
 
 @pytest.mark.parametrize("rival", [MMFrames, XFrames])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from alnus.models.catalogue import Description, describe
     from alnus.models.directory import ModelCard, load_model, read_card, save_model, write_card
     from alnus.models.frame_resnet import FrameResNet
+    from alnus.models.layout import Layout
     from alnus.models.video_resnet import VideoResNet
     from alnus.models.weights import LoadReport, load_weights
 
@@ -30,6 +31,7 @@ _HOMES = {
     "save_model": "directory",
     "write_card": "directory",
     "FrameResNet": "frame_resnet",
+    "Layout": "layout",
     "VideoResNet": "video_resnet",
     "LoadReport": "weights",
     "load_weights": "weights",
@@ -39,6 +41,7 @@ __all__ = [
     "NAMES",
     "Description",
     "FrameResNet",
+    "Layout",
     "LoadReport",
     "ModelCard",
     "Network",

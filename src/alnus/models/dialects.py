@@ -212,13 +212,15 @@ def recognise(state: State, prefix: str) -> Found | None:
     if dialect is None:
         return None
     state = renamed(body, dialect.renames)
+    told = None if dialect.layout is None else _told_by_shapes(dialect.layout, state)
+    in_x_temporal = prefix.endswith("base_model.") and dialect.family == "image"
     return Found(
-        origin="X-Temporal" if prefix.endswith("base_model.") and dialect.family == "image" else dialect.origin,
+        origin="X-Temporal" if in_x_temporal else "ig65m-pytorch" if told == layout.IG65M else dialect.origin,
         family=dialect.family,
         depth=_depth(state),
         state=state,
         left=left,
-        layout=None if dialect.layout is None else _told_by_shapes(dialect.layout, state),
+        layout=told,
         unstated=dialect.unstated,
     )
 
@@ -264,6 +266,8 @@ def _depth(state: State) -> int | None:
 
 def _told_by_shapes(base: Layout, state: State) -> Layout:
     """Return the layout with what the tensors themselves tell."""
+    if base.middle == "block":
+        base = _middle_told(base, state)
     temporal = state.get("stem.3.weight", state.get("stem.0.weight"))
     first = state.get("layer1.0.conv1.0.weight")
     return replace(
@@ -272,6 +276,15 @@ def _told_by_shapes(base: Layout, state: State) -> Layout:
         bottleneck="3x1x1" if first is not None and tuple(first.shape[2:]) == (3, 1, 1) else base.bottleneck,
         shortcut=base.shortcut if any(".downsample." in key for key in state) else "zeros",
     )
+
+
+def _middle_told(base: Layout, state: State) -> Layout:
+    """Tell by R(2+1)D's middle channels whether each convolution has its own count, and then the stem."""
+    first, second, stem = (state.get(f"{key}.weight") for key in ("layer2.0.conv1.0.0", "layer2.0.conv2.0.0", "stem.0"))
+    if first is None or second is None or stem is None or len(first) == len(second):
+        return base
+    own_stem = len(stem) == round(45 * len(state["stem.4.weight"]) / 64)  # torchvision's, which the formula has not
+    return layout.IG65M if own_stem else replace(base, middle="convolution")
 
 
 def _frames(kernel: Tensor) -> int:

@@ -2,7 +2,7 @@
 
 Source: torchvision's `VideoResNet`; Hara's 3D-ResNets-PyTorch, `resnet.py` and `resnet2p1d.py`; X-Temporal's
 `resnet3D.py` and `stresnet.py` with its experiments' settings; MMAction2's `ResNet3d` and `ResNet2Plus1d` with its
-`r2plus1d_r34` settings.
+`r2plus1d_r34` settings; ig65m-pytorch's `models.py`, which brings the paper's own weights to torchvision's modules.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ class Layout:
     stem_frames: frames that the first kernel spans. stem_pool: the maximum after the stem, over nothing, 3 x 3 pixels,
     or 3 x 3 x 3 voxels, each at stride 2. pool_after_first: the maximum of two frames after the first stage.
     temporal_stride: of the stages two to four. middle (R(2+1)D): whether the channels between space and time are
-    counted once a block (45 in the stem) or for each convolution, as the paper's formula says (83 in the stem).
+    counted once a block (45 in the stem) or for each convolution, as the paper's formula says (83 in the stem, or 45).
     bottleneck: the kernels of its first two convolutions, 1 x 1 x 1 and 3 x 3 x 3, or 3 x 1 x 1 and 1 x 3 x 3.
     shortcut: where a block changes its shape, a 1 x 1 x 1 convolution, the strided input padded with zero channels, or
-    the convolution split into space and time too. epsilon: of the normalisation after each whole convolution.
+    the convolution split into space and time too. epsilon: of the normalisation after each whole convolution;
+    inner_epsilon: of that between space and time.
     """
 
     stem_frames: int = 3
     stem_pool: Literal["none", "space", "voxels"] = "none"
     pool_after_first: bool = False
     temporal_stride: Literal[1, 2] = 2
-    middle: Literal["block", "convolution"] = "block"
+    middle: Literal["block", "convolution", "convolution but stem"] = "block"
     bottleneck: Literal["3x3x3", "3x1x1"] = "3x3x3"
     shortcut: Literal["projection", "zeros", "factorised"] = "projection"
     epsilon: float = 1e-5
+    inner_epsilon: float = 1e-5
 
 
 TORCHVISION = Layout()
 HARA = Layout(stem_frames=7, stem_pool="voxels", middle="convolution")
 X_TEMPORAL_R2PLUS1D = Layout(stem_pool="space", middle="convolution")
 MMACTION_R2PLUS1D = Layout(stem_pool="space", middle="convolution", shortcut="factorised", epsilon=1e-3)
+IG65M = Layout(middle="convolution but stem", epsilon=1e-3, inner_epsilon=1e-3)
 MMACTION_RESNET3D = Layout(stem_pool="space", pool_after_first=True, temporal_stride=1)

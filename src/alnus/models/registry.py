@@ -44,6 +44,7 @@ _FACTS = (
         accepts=(
             "Alnus",
             "torchvision r2plus1d_18",
+            "ig65m-pytorch R(2+1)D-34",
             "MMAction2 R(2+1)D",
             "X-Temporal R(2+1)D",
             "3D-ResNets-PyTorch r2p1d",

@@ -9,6 +9,7 @@ network that of another code base, so that its weights give its numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -73,11 +74,13 @@ def plane_convolution(inputs: int, outputs: int, middle: int, stride: Stride) ->
     return nn.Conv3d(inputs, outputs, (1, 3, 3), strides, padding=(0, 1, 1), bias=False)
 
 
-def factorised_convolution(inputs: int, outputs: int, middle: int, stride: Stride) -> nn.Module:
+def factorised_convolution(
+    inputs: int, outputs: int, middle: int, stride: Stride, *, epsilon: float = 1e-5
+) -> nn.Module:
     """Return a 1 x 3 x 3 convolution in space, then a 3 x 1 x 1 convolution in time."""
     return nn.Sequential(
         nn.Conv3d(inputs, middle, (1, 3, 3), (1, stride[1], stride[1]), padding=(0, 1, 1), bias=False),
-        nn.BatchNorm3d(middle),
+        nn.BatchNorm3d(middle, eps=epsilon),
         nn.ReLU(inplace=True),
         TemporalConvolution(middle, outputs, stride[0]),
     )
@@ -109,7 +112,7 @@ def _factorised_pointwise(inputs: int, outputs: int, layout: Layout, stride: Str
     middle = middle_channels(inputs, outputs, pixels=1)
     split = nn.Sequential(
         nn.Conv3d(inputs, middle, 1, (1, stride[1], stride[1]), bias=False),
-        nn.BatchNorm3d(middle),
+        nn.BatchNorm3d(middle, eps=layout.inner_epsilon),
         nn.ReLU(inplace=True),
         nn.Conv3d(middle, outputs, 1, (stride[0], 1, 1), bias=False),
     )
@@ -193,7 +196,7 @@ def factorised_stem(in_channels: int, width: int, layout: Layout) -> nn.Sequenti
         middle = middle_channels(COLOURS, width, frames=layout.stem_frames, pixels=7)
     return nn.Sequential(
         nn.Conv3d(in_channels, middle, (1, 7, 7), (1, 2, 2), padding=(0, 3, 3), bias=False),
-        nn.BatchNorm3d(middle),
+        nn.BatchNorm3d(middle, eps=layout.inner_epsilon),
         nn.ReLU(inplace=True),
         TemporalConvolution(middle, width, frames=layout.stem_frames),
         nn.BatchNorm3d(width, eps=layout.epsilon),
@@ -228,7 +231,8 @@ class VideoResNet(nn.Module):
         self.layout = layout = TORCHVISION if layout is None else layout
         self.sizes = {"num_classes": num_classes, "in_channels": in_channels, "width": width}
         block = Bottleneck if depth == 50 else BasicBlock
-        convolution = factorised_convolution if factorised else full_convolution
+        split = partial(factorised_convolution, epsilon=layout.inner_epsilon)
+        convolution = split if factorised else full_convolution
         self.stem = (factorised_stem if factorised else full_stem)(in_channels, width, layout)
         grown = width * block.expansion
         inputs = (width, grown, 2 * grown, 4 * grown)
