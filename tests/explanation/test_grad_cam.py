@@ -8,7 +8,7 @@ from captum.attr import LayerGradCam
 from torch.nn import functional
 
 from alnus.explanation import explain_clip, frame_weights, grad_cam
-from alnus.models import NAMES, build
+from alnus.models import NAMES, Layout, build
 
 FRAMES = 8
 
@@ -103,6 +103,12 @@ def test_the_frame_with_the_only_content_weighs_most(name, slack, frame):
     weights = frame_weights(looks_for_brightness(name), with_a_spot(name, frame=frame))
     assert abs(int(weights.argmax()) - frame) <= slack
     assert weights.sum() == pytest.approx(1)
+
+
+def test_every_frame_has_a_weight_where_the_stem_pools_frames():
+    model = build("resnet3d", depth=18, width=4, in_channels=1, layout=Layout(stem_frames=7, stem_pool="voxels")).eval()
+    assert frame_weights(model, clip("resnet3d")).shape == (2, FRAMES)
+    assert grad_cam(model, clip("resnet3d")).shape == (2, FRAMES, 64, 64)
 
 
 @pytest.mark.parametrize("name", NAMES)

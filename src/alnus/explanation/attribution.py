@@ -104,7 +104,12 @@ def _first_stage_evidence(model: Network, clip: Tensor, target: int) -> Tensor:
     finally:
         handle.remove()
     (gradient,) = torch.autograd.grad(logits[:, target].sum(), held[0])
-    return functional.relu((gradient * held[0].detach()).sum(1))
+    evidence = functional.relu((gradient * held[0].detach()).sum(1))  # (batch, frames', height', width')
+    if evidence.shape[1] == clip.shape[2]:
+        return evidence
+    # a stem that pools frames, as Hara's does, leaves fewer
+    size = (clip.shape[2], *evidence.shape[2:])
+    return functional.interpolate(evidence[:, None], size=size, mode="trilinear", align_corners=False)[:, 0]
 
 
 def _refuse_training(model: Network) -> None:
