@@ -85,7 +85,7 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 def _classifier(job: Job, data: ClipData, *, steps_per_epoch: int) -> Classifier:
     network = build_from_config(job.name, job.network)
     if job.network.weights is not None:
-        load_weights(network, job.network.weights, head="replace")
+        load_weights(network, job.network.weights, head="replace", grey="normalised")
     training = job.network.training
     return Classifier(
         job.name,
