@@ -40,6 +40,7 @@ def cohort_of(folder: Path, **columns: list[object]):
         ("video", "1.2.840.113619.2.55.3.2831.7/1.dcm", "a DICOM UID"),
         ("remark", "anna@example.org", "an e-mail address"),
         ("remark", "030 / 450 5123", "a telephone number"),
+        ("remark", "call +49 (0)30 4505123, mornings", "a telephone number"),
         ("remark", "14.03.1961", "a date"),
         ("remark", "Mueller, Anna", "a person's name"),
         ("admitted", 19610314, "a date"),
@@ -66,6 +67,14 @@ def test_free_text_is_found(tmp_path):
     note = "seen again in March with her sister, who lives in the next village"
     found = audit_table_identity(cohort_of(tmp_path, comment=["", "none", note, ""]))
     assert any("holds free text" in finding.text for finding in found)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["https://doi.org/10.1186/s13089-020-00177-4", "doi:10.1186/2036-7902-4-16", "0.000012345678", "5.0 0.61803398875"],
+)
+def test_an_address_and_a_decimal_are_no_telephone_number(tmp_path, value):
+    assert audit_table_identity(cohort_of(tmp_path, source=[value, "own", "own", value])) == []
 
 
 def test_an_ordinary_table_holds_no_identity(tmp_path):

@@ -29,7 +29,7 @@ EVERYWHERE = {
     "a hospital number": r"(?i)(?:^|[^a-z])(?:mrn|patid|pat_?no|ssn|nhs|case_?no)[-_ :#]*\d{4,}",
 }
 IN_TEXT = {
-    "a telephone number": r"(?:^|[^\d.])(?:\+\d{1,3}|0)[\d ()/-]{7,}\d(?:\D|$)",
+    "a telephone number": r"(?:^|[\s(:;,]|(?i:tel\.))(?:\+\d{1,3}|\(?0)[\d ()/-]{7,}\d(?:[\s);,]|$)",
     "a person's name": r"^\p{Lu}\p{Ll}{2,}(?: \p{Lu}\.?)? \p{Lu}\p{Ll}{2,}$",
 }
 IN_IDS = {
