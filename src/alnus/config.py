@@ -204,6 +204,11 @@ class EvaluationConfig(Section):
     None: of the comparisons above the one whose first source has the highest AUC on the validation patients."""
     aggregation: Literal["mean", "max"] = "mean"
     """How a patient's videos become the patient's score."""
+    threshold: Literal["youden", "sensitivity", "specificity"] = "youden"
+    """How a source's threshold is chosen on the validation patients: by Youden's index, or where this share of the
+    metastases is found (of the others spared)."""
+    threshold_at: float = Field(0.9, gt=0, le=1)
+    """The share of "sensitivity" and "specificity"."""
     widest_interval: float = Field(0.2, gt=0, le=1)
     """A share, an AUC or a difference of two whose interval is wider, from end to end, is marked "underpowered"."""
     fixed_specificity: float = Field(0.9, gt=0, lt=1)

@@ -58,6 +58,16 @@ def quality_of(settings: list[str] | None) -> QualityConfig:
     return checked(QualityConfig, changes, origin="--set")
 
 
+def evaluation_changes(settings: list[str] | None) -> dict[str, Any]:
+    """Return `KEY=VALUE` changes of the evaluation's configuration, with or without "evaluation." before the key."""
+    from alnus.config import merged
+
+    changes: dict[str, Any] = {}
+    for setting in settings or []:
+        changes = merged(changes, _parsed(setting.removeprefix("evaluation.")))
+    return changes
+
+
 def _parsed(setting: str) -> dict[str, Any]:
     """Return `a.b=value` as {"a": {"b": value}}; the value is read as YAML."""
     import yaml

@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from alnus.evaluation.proportions import proportion as proportion
     from alnus.evaluation.proportions import sensitivity as sensitivity
     from alnus.evaluation.proportions import specificity as specificity
+    from alnus.evaluation.readers.analysis import plain as plain
     from alnus.evaluation.readers.mrmc import Mrmc as Mrmc
     from alnus.evaluation.readers.mrmc import mrmc as mrmc
     from alnus.evaluation.readers.power import cases_for_power as cases_for_power
@@ -115,6 +116,9 @@ if TYPE_CHECKING:
     from alnus.evaluation.subgroups import auc_interaction as auc_interaction
     from alnus.evaluation.subgroups import call_interaction as call_interaction
     from alnus.evaluation.subgroups import subgroup_rows as subgroup_rows
+    from alnus.evaluation.summary.claims import sample_size_lines as sample_size_lines
+    from alnus.evaluation.summary.claims import sample_sizes as sample_sizes
+    from alnus.evaluation.summary.readers import reader_study as reader_study
     from alnus.evaluation.table import check_predictions as check_predictions
     from alnus.evaluation.table import read_predictions as read_predictions
     from alnus.evaluation.table import to_patients as to_patients
@@ -155,6 +159,7 @@ _HOME = {
         "MEASURES", "Counts", "Proportion", "accuracy", "confusion", "npv", "ppv", "proportion",
         "sensitivity", "specificity",
     ),
+    "readers.analysis": ("plain",),
     "readers.mrmc": ("Mrmc", "mrmc"),
     "readers.power": ("cases_for_power", "mrmc_power"),
     "readers.ratings": ("ratings_of", "read_ratings"),
@@ -166,6 +171,8 @@ _HOME = {
     "results": ("compare_sources", "evaluate", "evaluate_readers", "results_schema"),
     "roc": ("RocCurve", "roc_curve", "youden_threshold"),
     "subgroups": ("Interaction", "SubgroupRow", "auc_interaction", "call_interaction", "subgroup_rows"),
+    "summary.claims": ("sample_size_lines", "sample_sizes"),
+    "summary.readers": ("reader_study",),
     "table": ("check_predictions", "read_predictions", "to_patients"),
     "text": ("format_comparisons", "format_results"),
     "thresholds": ("apply_thresholds", "freeze_thresholds"),

@@ -128,6 +128,7 @@ def compare_sources(
         "phantom": is_simulated(table),
         "confidence": config.confidence,
         "aggregation": config.aggregation,
+        "settings": _settings(config),
         "sets": sets,
     }
 
@@ -150,10 +151,10 @@ def _study(
     thresholds: Mapping[str, Threshold] | None,
     kinds: Mapping[str, str],
 ) -> Study:
-    patients, rules = called_patients(table, config.aggregation, thresholds)
+    patients, rules = called_patients(table, config, thresholds)
     frozen = fit_frozen(patients, call_sources(table), config)
     videos = table.sort_values(["source", "split", "fold", "patient_id", "video"], ignore_index=True)
-    return Study(config, kinds, patients, videos, with_hashes(rules, patients), frozen)
+    return Study(config, kinds, patients, videos, with_hashes(rules, patients, config), frozen)
 
 
 def _evaluate(

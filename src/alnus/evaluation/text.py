@@ -22,18 +22,28 @@ SET_TITLES = {
 }
 OPTIMISTIC = "(epochs and thresholds were chosen on these patients: optimistic)"
 NONE = "-"
+MARK = "†"
+"""Beside a number whose interval is too wide to support a claim."""
 NO_VARIANCE = "the difference has no variance, so there is neither an interval nor a P value"
 SIMULATED = "Simulated (phantom) patients: these numbers say nothing about the accuracy on lymph nodes."
 
 
 def format_results(
-    results: Mapping[str, Any], *, measures: Sequence[str] = ("accuracy", "sensitivity", "specificity")
+    results: Mapping[str, Any],
+    *,
+    measures: Sequence[str] = ("accuracy", "sensitivity", "specificity"),
+    details: bool = False,
 ) -> str:
     """Return the tables of results.json: a table of sources and one of comparisons for each set.
 
     measures: which proportions, of accuracy, sensitivity, specificity, ppv and npv; all five need 150 columns.
+    details: the further statistics of each set too.
     """
+    from alnus.evaluation.summary import words  # which writes with this module's words
+
     parts = [SIMULATED] if results["phantom"] else []
+    parts += [line for line in [words.primary_line(results, SET_TITLES)] if line]
+    parts += words.opening_lines(results, SET_TITLES)
     for name, part in results["sets"].items():
         heading = f"{SET_TITLES.get(name, name)}: {part['patients']} patients, {part['positive']} with metastasis"
         fitted = name == "val" and any(source["kind"] == "model" for source in part["sources"].values())
@@ -41,19 +51,29 @@ def format_results(
         parts.append(_sources_table(part["sources"], part["patients"], results["confidence"], measures))
         if part["comparisons"]:
             parts.append(_comparisons_table(part["comparisons"]))
+        parts += words.set_lines(part, results["settings"], results["primary"]) if details else []
         parts += _notes(part["sources"], part["comparisons"])
+    parts += words.underpowered_line("\n".join(parts), results["settings"])
     return "\n\n".join(parts) + "\n"
 
 
-def format_comparisons(comparison: Mapping[str, Any]) -> str:
-    """Return what `compare_sources` found: for each set both sources' statistics, then the paired tests."""
+def format_comparisons(comparison: Mapping[str, Any], *, details: bool = False) -> str:
+    """Return what `compare_sources` found: for each set both sources' statistics, then the paired tests.
+
+    details: differences of sensitivity and specificity and the comparison of predictive values too.
+    """
+    from alnus.evaluation.summary import words  # which writes with this module's words
+
     parts = [SIMULATED] if comparison["phantom"] else []
     for name, row in comparison["sets"].items():
         parts.append(f"{SET_TITLES.get(name, name)}: {row['patients']} patients with an answer of both")
         measures = ("accuracy", "sensitivity", "specificity")
         parts.append(_sources_table(row["sources"], row["patients"], comparison["confidence"], measures))
         parts.append(_comparisons_table([row]))
+        further = [words.discrimination_table(row["sources"], comparison["settings"]), words.differences_table([row])]
+        parts += [table for table in further if table] if details else []
         parts += _notes(row["sources"], [row])
+    parts += words.underpowered_line("\n".join(parts), comparison["settings"])
     return "\n\n".join(parts) + "\n"
 
 
@@ -92,6 +112,12 @@ def format_p(p_value: float | None) -> str:
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
+def marked(text: str, statistic: Mapping[str, Any] | None) -> str:
+    """Return a number with `MARK` beside it where its interval is too wide; one without an interval says so itself."""
+    wide = statistic is not None and statistic.get("underpowered") and has_width(statistic)
+    return f"{text} {MARK}" if wide else text
+
+
 def _sources_table(sources: Mapping[str, Any], patients: int, confidence: float, measures: Sequence[str]) -> str:
     interval = f"({100 * confidence:g}% CI)"
     header = ["Source", "Kind", f"AUC {interval}", *[f"{TITLES[measure]} {interval}" for measure in measures]]
@@ -99,8 +125,8 @@ def _sources_table(sources: Mapping[str, Any], patients: int, confidence: float,
         [
             f"{name} (n = {source['patients']})" if source["patients"] < patients else name,
             source["kind"],
-            format_auc(source["auc"]),
-            *[format_proportion(source[measure]) for measure in measures],
+            marked(format_auc(source["auc"]), source["auc"]),
+            *[marked(format_proportion(source[measure]), source[measure]) for measure in measures],
         ]
         for name, source in sources.items()
     ]

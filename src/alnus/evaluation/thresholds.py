@@ -11,8 +11,10 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from alnus.errors import CohortError
+from alnus.evaluation.frozen_thresholds import Rule, threshold_at_sensitivity, threshold_at_specificity
 from alnus.evaluation.roc import youden_threshold
 from alnus.evaluation.table import UNIT, check_predictions, patients_of
 
@@ -23,23 +25,31 @@ OWN_CALL = 0.5
 
 
 def freeze_thresholds(
-    predictions: pd.DataFrame, *, aggregation: Literal["mean", "max"] = "mean"
+    predictions: pd.DataFrame,
+    *,
+    aggregation: Literal["mean", "max"] = "mean",
+    rule: Rule = "youden",
+    at: float = 0.9,
 ) -> dict[str, Threshold]:
-    """Return each source's threshold: 0.5 for a source of calls, else Youden's on its patients of the split "val".
+    """Return each source's threshold: 0.5 for a source of calls, else the rule's on its patients of the split "val".
+
+    rule: Youden's index, or the sensitivity (specificity) `at` that it has there.
 
     In cross-validation (rows with a fold) a source has a mapping from fold to threshold. A source without
     validation patients of both classes, in every fold if it has folds, is left out: it gets no calls.
     Raises CohortError for a table that `check_predictions` refuses.
     """
     checked = check_predictions(predictions)
-    return freeze_patients(patients_of(checked, aggregation), call_sources(checked))
+    return freeze_patients(patients_of(checked, aggregation), call_sources(checked), rule=rule, at=at)
 
 
-def freeze_patients(patients: pd.DataFrame, callers: Set[str]) -> dict[str, Threshold]:
+def freeze_patients(
+    patients: pd.DataFrame, callers: Set[str], *, rule: Rule = "youden", at: float = 0.9
+) -> dict[str, Threshold]:
     """Do what `freeze_thresholds` does for the table of `to_patients`; callers: the sources of calls."""
     frozen: dict[str, Threshold] = {}
     for source, rows in patients.groupby("source"):
-        threshold = OWN_CALL if source in callers else _on_validation(rows)
+        threshold = OWN_CALL if source in callers else _on_validation(rows, rule, at)
         if threshold is not None:
             frozen[str(source)] = threshold
     return frozen
@@ -51,7 +61,7 @@ def call_sources(table: pd.DataFrame) -> set[str]:
     return set(only_calls.index[only_calls])
 
 
-def _on_validation(patients: pd.DataFrame) -> Threshold | None:
+def _on_validation(patients: pd.DataFrame, rule: Rule, at: float) -> Threshold | None:
     validation = patients[patients["split"] == "val"]
     folds = sorted(int(fold) for fold in patients["fold"].unique())
     found: dict[int, float] = {}
@@ -59,8 +69,14 @@ def _on_validation(patients: pd.DataFrame) -> Threshold | None:
         part = validation[validation["fold"] == fold]
         if part["label"].nunique() < 2:
             return None
-        found[fold] = youden_threshold(part["label"].to_numpy(), part["score"].to_numpy())
+        found[fold] = _chosen(part["label"].to_numpy(), part["score"].to_numpy(), rule, at)
     return found[-1] if folds == [-1] else found
+
+
+def _chosen(labels: NDArray[np.int64], scores: NDArray[np.float64], rule: Rule, at: float) -> float:
+    if rule == "youden":
+        return youden_threshold(labels, scores)
+    return {"sensitivity": threshold_at_sensitivity, "specificity": threshold_at_specificity}[rule](labels, scores, at)
 
 
 def apply_thresholds(

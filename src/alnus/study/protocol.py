@@ -18,7 +18,7 @@ import pandas as pd
 
 from alnus import evaluation, explanation, inference, models, training  # each loads torch when first used
 from alnus.cohort import Cohort, flow, load_cohort, reader_table, table_by_center, table_one
-from alnus.config import NetworkConfig, StudyConfig, dump_config
+from alnus.config import EvaluationConfig, NetworkConfig, StudyConfig, dump_config
 from alnus.console import Reporter
 from alnus.errors import CohortError
 from alnus.media import CineStore, ingest
@@ -26,6 +26,7 @@ from alnus.provenance import file_sha256, write_atomic, write_json
 from alnus.report import write_report
 from alnus.study.beforehand import check_comparisons, check_networks, computer
 from alnus.study.cases import case_record, explained_cases
+from alnus.study.openings import note_openings
 from alnus.study.partition import TESTS, Partition, held_out, ingest_items, partitions, samples, splits_table
 from alnus.study.run import Run
 from alnus.study.truth import ceiling_rows
@@ -222,12 +223,17 @@ def predict_videos(study: Study) -> None:
         "cohort": study.run.record["inputs"][study.cohort.source.name],
         "splits": file_sha256(study.run.path("splits.csv")),
         "inference": [study.network(name).inference.model_dump() for name in study.config.models],
-        "evaluation": study.config.evaluation.model_dump(),
+        "evaluation": _calling(study.config.evaluation),
     }
     truth = study.cohort.source.parent / "truth.csv"
     inputs["truth"] = file_sha256(truth) if study.cohort.is_phantom and truth.is_file() else None
     study.run.once("predict", inputs, lambda: _predict(study))
     _note_thresholds(study, _read_thresholds(study.run.path("thresholds.json")))
+
+
+def _calling(config: EvaluationConfig) -> dict[str, Any]:
+    """Return the settings that make calls of scores."""
+    return config.model_dump(include={"aggregation", "threshold", "threshold_at"})
 
 
 def _predict(study: Study) -> list[Path]:
@@ -250,7 +256,8 @@ def _predict(study: Study) -> list[Path]:
     others = [_reader_rows(study.cohort, people), ceiling_rows(study.cohort, people)]
     predictions = pd.concat([networks, *(table for table in others if len(table))], ignore_index=True)
     aggregation = study.config.evaluation.aggregation
-    thresholds = evaluation.freeze_thresholds(predictions, aggregation=aggregation)
+    rule, at = study.config.evaluation.threshold, study.config.evaluation.threshold_at
+    thresholds = evaluation.freeze_thresholds(predictions, aggregation=aggregation, rule=rule, at=at)
     called = evaluation.apply_thresholds(predictions, thresholds, aggregation=aggregation)
     outputs = [study.run.path("predictions.csv"), study.run.path("thresholds.json")]
     _write_csv(outputs[0], _as_written(called.assign(origin="phantom") if is_phantom(study) else called))
@@ -297,10 +304,22 @@ def evaluate_predictions(study: Study) -> dict[str, Any]:
     thresholds = _read_thresholds(study.run.path("thresholds.json"))
     with study.run.timed("evaluate"):
         results = evaluation.evaluate(
-            predictions, study.config.evaluation, thresholds=thresholds, phantom=is_phantom(study)
+            predictions,
+            study.config.evaluation,
+            thresholds=thresholds,
+            phantom=is_phantom(study),
+            clinical=_clinical(study),
         )
+        results["openings"] = note_openings(study.run, results)
         write_json(study.run.path("results.json"), results)
     return results
+
+
+def _clinical(study: Study) -> pd.DataFrame:
+    """Return each video's centre, clinical columns and partition."""
+    columns = study.cohort.table[["patient_id", "center", *study.cohort.clinical]]
+    splits = held_out(study.parts).set_index("patient_id")["split"]
+    return columns.assign(split=columns["patient_id"].map(splits).fillna(""))
 
 
 def explain_cases(study: Study) -> None:

@@ -1,4 +1,4 @@
-"""Trained networks on files that belong to no study: scores and heatmaps of single videos; statistics of any table."""
+"""Trained networks on files that belong to no study: scores and heatmaps of single videos."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from alnus import evaluation, explanation, inference, models  # each loads torch when first used
+from alnus import explanation, inference, models  # each loads torch when first used
 from alnus.clips.sample import Sample
-from alnus.cohort import load_cohort, reader_table
-from alnus.cohort.reading import read_raw
-from alnus.config import EvaluationConfig, checked
+from alnus.cohort import load_cohort
 from alnus.console import Reporter
-from alnus.errors import CohortError, UsageError, WeightsError
+from alnus.errors import UsageError, WeightsError
 from alnus.media import CineStore, IngestItem, ingest
 from alnus.provenance import file_sha256
 from alnus.study.partition import ingest_items
@@ -138,20 +136,3 @@ def explain_files(
                 done = explanation.explain_video(directory, sample, store, target)
                 made += [path for path in (done.png, done.mp4) if path is not None]
     return made, failed
-
-
-def evaluate_table(path: Path, *, confidence: float) -> dict[str, Any]:
-    """Return results.json's content for a predictions table, or for the readers of a cohort table."""
-    config = checked(EvaluationConfig, {"confidence": confidence}, origin="--confidence")
-    if {"score", "call"} & set(_columns(path)):
-        predictions = evaluation.read_predictions(path)
-        return evaluation.evaluate(predictions, config)
-    cohort = load_cohort(path)
-    if not cohort.readers:
-        raise CohortError(f"{path}: has neither a `score` column (predictions) nor reader_<name> columns (readers)")
-    return evaluation.evaluate_readers(reader_table(cohort), config, phantom=cohort.is_phantom)
-
-
-def _columns(path: Path) -> list[str]:
-    """Return the names in a table's header."""
-    return list(read_raw(path).cells.columns)

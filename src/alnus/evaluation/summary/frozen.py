@@ -106,28 +106,33 @@ def by_fold(rows: pd.DataFrame, apply: Callable[[int, Any], Any], dtype: Any) ->
     return answers
 
 
-def with_hashes(rules: Mapping[str, dict[str, Any]], patients: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def with_hashes(
+    rules: Mapping[str, dict[str, Any]], patients: pd.DataFrame, config: EvaluationConfig
+) -> dict[str, dict[str, Any]]:
     """Return thresholds as results.json states them: with what each gave on validation, and a hash.
 
     The hash is of the rule, the threshold and the validation patients with their labels and scores (`freeze_threshold`)
-    where Youden's index chose it; otherwise of the source and the threshold alone.
+    where it was chosen on them; otherwise of the source and the threshold alone.
     """
     stated = {}
     for source, rule in rules.items():
         rows = patients[(patients["source"] == source) & (patients["split"] == "val")]
-        stated[source] = rule | _validated(rule, rows, source)
+        stated[source] = rule | _validated(rule, rows, source, config)
     return stated
 
 
-def _validated(rule: Mapping[str, Any], rows: pd.DataFrame, source: str) -> dict[str, Any]:
+def _validated(rule: Mapping[str, Any], rows: pd.DataFrame, source: str, config: EvaluationConfig) -> dict[str, Any]:
     names = [
         f"{fold}/{patient}" if fold >= 0 else patient
         for fold, patient in zip(rows["fold"], rows["patient_id"], strict=True)
     ]
-    if rule["rule"] != "Youden on validation":
+    if not rule["rule"].endswith(" on validation"):
         learnt = sorted(zip(names, rows["label"].tolist(), rows["score"].tolist(), strict=True))
         return {"sha256": sha256_of({"source": source, "rule": dict(rule), "validation": learnt})}
-    frozen = freeze_threshold(source, names, rows["label"].to_numpy(), rows["score"].to_numpy())
+    at = None if config.threshold == "youden" else config.threshold_at
+    frozen = freeze_threshold(
+        source, names, rows["label"].to_numpy(), rows["score"].to_numpy(), rule=config.threshold, at=at
+    )
     given = {name: getattr(frozen, name) for name in ("patients", "metastases", "sensitivity", "specificity")}
     return {"validation": given, "sha256": frozen.sha256}
 

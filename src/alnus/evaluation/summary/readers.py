@@ -176,13 +176,14 @@ def reader_study(
     metrics: Sequence[Metric] | None = None,
     readers: Factor = "random",
     cases: Factor = "random",
-    covariance: Method = "delong",
+    covariance: Method | None = None,
     confidence: float = 0.95,
     threshold: float | None = None,
 ) -> dict[Metric, Mrmc]:
     """Return the MRMC analyses of a table of ratings, by metric.
 
     metrics: None: the AUC of graded readings, sensitivity and specificity of calls or with a threshold.
+    covariance: None: DeLong's where all have read all cases, else the jackknife.
     Raises CohortError and UsageError as `mrmc`.
     """
     calls = bool(ratings["rating"].isin([0, 1]).all())
@@ -196,7 +197,7 @@ def reader_study(
             metric=metric,
             readers=readers,
             cases=cases,
-            covariance=covariance,
+            covariance=covariance or _covariance(ratings),
             confidence=confidence,
             threshold=None if metric == "auc" else threshold,
         )
