@@ -1,4 +1,4 @@
-"""frames.npy is cut and blackened in place into what numpy itself would save, and its checksum is that of its bytes."""
+"""frames.npy is what numpy itself would save, cut and blackened, whether the frames were held in memory or written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from alnus.media import Box
+from alnus.media import Box, frames_file
 from alnus.media.frames_file import FramesWriter, finished
 
 WHOLE = Box(3, 5, 96, 64)  # of some larger frame
@@ -22,10 +22,14 @@ def _written(path, scene, expected):
     return found
 
 
+@pytest.mark.parametrize("held_frames", [12, 11, 5, 0])
 @pytest.mark.parametrize("expected", [None, 12, 11, 13])
 @pytest.mark.parametrize("box", [WHOLE, Box(3, 5, 40, 64), Box(23, 15, 31, 17), Box(98, 68, 1, 1)])
 @pytest.mark.parametrize("is_masked", [False, True])
-def test_cut_and_blackened_frames_are_those_that_numpy_would_save(tmp_path, scene, expected, box, is_masked):
+def test_cut_and_blackened_frames_are_those_that_numpy_would_save(
+    tmp_path, scene, monkeypatch, held_frames, expected, box, is_masked
+):
+    monkeypatch.setattr(frames_file, "HELD_BYTES", held_frames * scene[0].size)
     keep = np.random.default_rng(0).integers(0, 2, (box.h, box.w)).astype(np.uint8) * 255 if is_masked else None
     found = finished(_written(tmp_path / "a.npy", scene, expected), box=box, within=WHOLE, keep=keep)
     x, y = box.x - WHOLE.x, box.y - WHOLE.y
@@ -36,6 +40,15 @@ def test_cut_and_blackened_frames_are_those_that_numpy_would_save(tmp_path, scen
     assert found.shape == (12, box.h, box.w)
 
 
-def test_the_checksum_is_made_while_writing_only_where_the_number_of_frames_proves_right(tmp_path, scene):
+def test_the_checksum_is_made_while_writing_only_where_the_number_of_frames_proves_right(tmp_path, scene, monkeypatch):
+    monkeypatch.setattr(frames_file, "HELD_BYTES", 0)
     assert _written(tmp_path / "a.npy", scene, 12).sha256 is not None
     assert _written(tmp_path / "a.npy", scene, 13).sha256 is None
+
+
+def test_nothing_is_written_of_a_short_cine_before_it_is_known_what_is_kept(tmp_path, scene, monkeypatch):
+    assert _written(tmp_path / "a.npy", scene, 12).held is not None
+    assert (tmp_path / "a.npy").stat().st_size == 0
+    monkeypatch.setattr(frames_file, "HELD_BYTES", scene[:11].nbytes)
+    assert _written(tmp_path / "a.npy", scene, 12).held is None
+    assert (tmp_path / "a.npy").stat().st_size > scene.nbytes

@@ -6,14 +6,22 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from alnus.media.quality.observing import ordered
+from alnus.media.quality.observing import ranked
 from alnus.media.quality.outline import closed, opened
+from alnus.media.quality.windows import largest, smallest, summed
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 12, 31, 32])
-def test_the_sorting_network_sorts_any_number_of_samples(count):
+def test_the_pruned_network_finds_the_sample_of_any_rank(count):
     samples = np.random.default_rng(count).integers(0, 256, (count, 9, 11), dtype=np.uint8)
-    np.testing.assert_array_equal(ordered(samples), np.sort(samples, axis=0))
+    for place in {0, (count - 1) // 2, count - 1}:
+        np.testing.assert_array_equal(ranked(samples, place), np.sort(samples, axis=0)[place])
+
+
+def test_ranking_a_few_rows_at_a_time_leaves_no_row_out(monkeypatch):
+    monkeypatch.setattr("alnus.media.quality.observing.CACHE_BYTES", 7 * 11 * 4)
+    samples = np.random.default_rng(0).integers(0, 256, (7, 13, 11), dtype=np.uint8)
+    np.testing.assert_array_equal(ranked(samples, 3), np.sort(samples, axis=0)[3])
 
 
 @pytest.mark.parametrize("side", [5, 8, 9, 24])
@@ -22,3 +30,18 @@ def test_opening_and_closing_by_a_square_are_scipys(side):
     square = np.ones((side, side), bool)
     np.testing.assert_array_equal(opened(region, side), ndimage.binary_opening(region, square))
     np.testing.assert_array_equal(closed(region, side), ndimage.binary_closing(region, square))
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5, 8, 11, 24, 25])
+def test_windows_are_those_of_scipys_filters(side):
+    values = np.random.default_rng(side).integers(0, 256, (61, 77), dtype=np.uint8)
+    for mode, beyond in (("nearest", None), ("constant", 0), ("constant", 255)):
+        filled = {"mode": mode, "cval": beyond or 0}
+        np.testing.assert_array_equal(
+            largest(values, side, beyond=beyond), ndimage.maximum_filter(values, side, **filled)
+        )
+        np.testing.assert_array_equal(
+            smallest(values, side, beyond=beyond), ndimage.minimum_filter(values, side, **filled)
+        )
+    mean = ndimage.uniform_filter(values.astype(np.float64), side, mode="nearest")
+    np.testing.assert_array_equal(summed(values.astype(np.uint32), side), np.round(mean * side**2))

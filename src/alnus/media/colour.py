@@ -23,18 +23,33 @@ CHROMA_TOLERANCE = 16
 COLOURED_SHARE = 1e-4  # of a frame's pixels; a 640x480 frame with 31 coloured pixels or more is coloured
 
 CELL_PX = 8  # side of the cells in which colour is looked for
+BLOCK_BYTES = 1 << 16  # of a frame are stretched at a time, within the processor's cache
 LOOK_EVERY = 8  # of the frames, one in so many is looked at for colour; a Doppler window or a mark lasts longer
 
 
 def expanded(luma: Pixels) -> Pixels:
-    """Return video-range luma (black 16, white 235) as full range (0, 255), rounded.
+    """Return video-range luma (H, W; black 16, white 235) as full range (0, 255), rounded.
 
-    255 / 219 is 85 / 73; whole arrays of 16-bit integers take a third of a table's time.
+    255 / 219 is 85 / 73, which is 1 + 12 / 73. Of w, the level above black and 2 more, (w - w // 73) // 6 is 12 / 73 of
+    the level, rounded, and 2 more: bytes suffice, of which the processor reckons 32 and more at once.
     """
-    levels = np.multiply(np.clip(luma, 16, 235) - np.uint8(16), np.uint16(85), dtype=np.uint16)
-    levels += np.uint16(36)  # half of 73: no level lies between two
-    levels //= np.uint16(73)
-    return np.asarray(levels, np.uint8)
+    height, width = luma.shape
+    found = np.empty((height, width), np.uint8)
+    black, white = (np.full(width, level, np.uint8) for level in (16, 235))  # rows: seven times as fast as numbers
+    rows = max(1, BLOCK_BYTES // max(1, width))
+    spare = np.empty((min(rows, height), width), np.uint8)
+    for top in range(0, height, rows):
+        more = found[top : top + rows]
+        above = spare[: len(more)]
+        np.maximum(luma[top : top + rows], black, out=above)
+        np.minimum(above, white, out=above)
+        np.subtract(above, np.uint8(14), out=above)
+        np.floor_divide(above, np.uint8(73), out=more)
+        np.subtract(above, more, out=more)
+        np.floor_divide(more, np.uint8(6), out=more)
+        np.add(more, above, out=more)
+        np.subtract(more, np.uint8(2), out=more)
+    return found
 
 
 def any_colour(chroma: Pixels) -> bool:
@@ -79,8 +94,15 @@ def departure(pixels: Pixels, space: Literal["rgb", "ycc"]) -> Pixels:
 
 def chroma_departure(planes: Iterable[Pixels], cell: tuple[int, int]) -> Pixels:
     """Return the same of chroma planes; cell: (rows, columns) of a cell in their samples, fewer where subsampled."""
-    strays = [np.maximum(plane, 128) - np.minimum(plane, 128) for plane in planes]
-    return cell_maximum(np.minimum(np.maximum(*strays), 127) * np.uint8(2), cell)
+    strays = (_from_middle(plane) for plane in planes)
+    return np.minimum(cell_maximum(np.maximum(*strays), cell), 127) * np.uint8(2)
+
+
+def _from_middle(plane: Pixels) -> Pixels:
+    middle = np.full(plane.shape[-1], 128, np.uint8)  # a row of them: seven times as fast as the number
+    found = np.maximum(plane, middle)
+    found -= np.minimum(plane, middle)
+    return found
 
 
 def cell_maximum(values: Pixels, cell: tuple[int, int]) -> Pixels:

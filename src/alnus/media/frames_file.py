@@ -1,7 +1,8 @@
-"""frames.npy, written frame by frame while its SHA-256 is made, and cut and masked in place afterwards.
+"""frames.npy: held in memory until it is known what is kept of them, then written once while its SHA-256 is made.
 
-Memory holds one frame. Plain reads and writes, no memory map: a mapping as large as the cine would count against the
-decoding process's limit of address space.
+What is longer than HELD_BYTES is written frame by frame, and cut and masked in place afterwards: memory is bounded
+whatever the cine's length. Plain reads and writes, no memory map: a mapping as large as the cine would count against
+the decoding process's limit of address space.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from alnus.media.colour import Pixels
 
 Mask = NDArray[np.uint8]  # 255 where a pixel is kept, 0 where it is blackened
 
+HELD_BYTES = 96 << 20  # 327 frames of 640x480, 48 of full HD
+
 
 class StoreWriteError(MediaError):
     """The store cannot be written: the disk is full or forbids it. No file's fault, so ingestion stops."""
@@ -41,15 +44,34 @@ def writing(store: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class FramesFile:
-    """A written file. shape: (frames, height, width). sha256: of its bytes, None where it is not known yet."""
+    """A cine's frames on their way. shape: (frames, height, width). sha256: of the file's bytes, None if not known yet.
+
+    held: the frames, where they are in memory still and the file has no content.
+    """
 
     path: Path
     shape: tuple[int, int, int]
     sha256: str | None
+    held: Pixels | None = None
+
+
+_spare_rooms: list[Pixels] = []
+
+
+def _taken_room() -> Pixels:
+    """Return HELD_BYTES of memory, given back by the cine before if possible: fresh pages cost a second copy."""
+    room = _spare_rooms.pop() if _spare_rooms else None
+    return np.empty(HELD_BYTES, np.uint8) if room is None or room.size != HELD_BYTES else room
+
+
+def _give_back(held: Pixels) -> None:
+    """Let the next cine have the memory of frames that nobody will look at again; one such is kept."""
+    if isinstance(held.base, np.ndarray):
+        _spare_rooms[:] = [held.base]
 
 
 class FramesWriter:
-    """Writes frames of one size behind .npy's header.
+    """Takes frames of one size: holds them, or writes them behind .npy's header where they are more than HELD_BYTES.
 
     expected: number of frames to come. Where it proves right, the checksum is made while writing; else (or where it is
     None) it is left to `finished`.
@@ -58,22 +80,33 @@ class FramesWriter:
     def __init__(self, path: Path, *, expected: int | None) -> None:
         self._path, self._expected, self._count = path, expected, 0
         self._size = (0, 0)
+        self._held: Pixels | None = None
         self._hash = None if expected is None else hashlib.sha256()
         self._stream = path.open("wb", buffering=0)  # so that closing has nothing left to fail with
 
     def add(self, frame: Pixels) -> None:
         """Append a frame (H, W). Raises OSError."""
-        data = np.ascontiguousarray(frame).data.cast("B")
         if not self._count:
             self._size = (frame.shape[0], frame.shape[1])
-            header = npy_header((self._expected or 0, *self._size))
-            _write_whole(self._stream, memoryview(header))
-            self._update(memoryview(header))
-        _write_whole(self._stream, data)
-        self._update(data)
+            most = HELD_BYTES // frame.size
+            self._held = _taken_room()[: most * frame.size].reshape(most, *self._size)
+        if self._held is not None and self._count == len(self._held):
+            self._spill(self._held)
+        if self._held is not None:
+            self._held[self._count] = frame
+        else:
+            self._append(np.ascontiguousarray(frame).data.cast("B"))
         self._count += 1
 
-    def _update(self, data: memoryview) -> None:
+    def _spill(self, held: Pixels) -> None:
+        """Write what is held, and hold no more."""
+        self._append(memoryview(npy_header((self._expected or 0, *self._size))))
+        if self._count:
+            self._append(held.data.cast("B"))
+        self._held = None
+
+    def _append(self, data: memoryview) -> None:
+        _write_whole(self._stream, data)
         if self._hash is not None:
             self._hash.update(data)
 
@@ -82,8 +115,10 @@ class FramesWriter:
         self._stream.close()
 
     def written(self) -> FramesFile:
-        """Write the header with the number of frames. Raises OSError."""
+        """Return what there is; where frames were written, behind a header with their number. Raises OSError."""
         shape = (self._count, *self._size)
+        if self._held is not None:
+            return FramesFile(self._path, shape, None, self._held[: self._count])
         if self._count == self._expected and self._hash is not None:
             return FramesFile(self._path, shape, self._hash.hexdigest())
         self._stream.seek(0)
@@ -105,29 +140,37 @@ def _write_whole(stream: FileIO, data: memoryview) -> None:
 
 
 def finished(written: FramesFile, *, box: Box, within: Box, keep: Mask | None) -> FramesFile:
-    """Cut a written file to a box of its frames, blacken what the mask does not keep, and make its checksum.
+    """Write what is held, or what is written anew: cut to a box, black where the mask is, and with a checksum.
 
-    box: what is kept; within: what is written, around it, both in pixels of the whole frame. keep: (box.h, box.w).
+    What was held is no longer to be looked at afterwards.
+    box: what is kept; within: what was taken, around it, both in pixels of the whole frame. keep: (box.h, box.w).
     What is there is overwritten from its start: the cut frames never overtake those still to be read. Raises OSError.
     """
     frames, x, y = written.shape[0], box.x - within.x, box.y - within.y
-    is_whole = box == within and keep is None
-    if is_whole and written.sha256 is not None:
+    is_in_place = box == within and keep is None and written.held is None
+    if is_in_place and written.sha256 is not None:
         return written
     header = npy_header((frames, box.h, box.w))
     digest = hashlib.sha256(header)
     with written.path.open("r+b", buffering=0) as stream:
         _write_whole(stream, memoryview(header))
-        for index, frame in enumerate(_frames(stream, len(npy_header(written.shape)), written.shape)):
-            cut = np.ascontiguousarray(frame[y : y + box.h, x : x + box.w])
-            if keep is not None:
-                cut &= keep
-            digest.update(cut.data.cast("B"))
-            if not is_whole:
-                stream.seek(len(header) + index * cut.nbytes)
-                _write_whole(stream, cut.data.cast("B"))
+        start = len(npy_header(written.shape))
+        for index, frame in enumerate(_frames(stream, start, written.shape) if written.held is None else written.held):
+            cut = _blackened(frame[y : y + box.h, x : x + box.w], keep).data.cast("B")
+            digest.update(cut)
+            if not is_in_place:
+                if written.held is None:
+                    stream.seek(len(header) + index * len(cut))
+                _write_whole(stream, cut)
         stream.truncate(len(header) + frames * box.h * box.w)
+    if written.held is not None:
+        _give_back(written.held)
     return FramesFile(written.path, (frames, box.h, box.w), digest.hexdigest())
+
+
+def _blackened(frame: Pixels, keep: Mask | None) -> Pixels:
+    """Return the frame with its rows one after another, black where the mask is 0."""
+    return np.ascontiguousarray(frame) if keep is None else np.bitwise_and(frame, keep, order="C")
 
 
 def _frames(stream: FileIO, start: int, shape: tuple[int, int, int]) -> Iterator[Pixels]:

@@ -50,12 +50,20 @@ def flat_share(frame: Pixels, mask: Mask) -> float:
     """Return the share of the bright cells of 8 pixels that have no texture; 0 where few are bright. frame: (h, w)."""
     height, width = (side // CELL_PX * CELL_PX for side in frame.shape)
     shape = (height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX)
-    cells = frame[:height, :width].reshape(shape).astype(np.float32)
-    inside = mask[:height, :width].reshape(shape).all(axis=(1, 3))
-    bright = inside & (cells.mean(axis=(1, 3)) >= BRIGHT)
+    cells = frame[:height, :width].reshape(shape)
+    inside = np.all(np.all(mask[:height, :width].reshape(shape), axis=1), axis=2)
+    bright = inside & (_cell_sums(frame[:height, :width]) >= BRIGHT * CELL_PX**2)
     if bright.sum() < max(LEAST_CELLS, 0.02 * inside.sum()):
         return 0.0
-    return float((cells.std(axis=(1, 3))[bright] < FLAT_LEVELS).mean())
+    return float((cells.transpose(0, 2, 1, 3)[bright].std(axis=(1, 2)) < FLAT_LEVELS).mean())
+
+
+def _cell_sums(frame: Pixels) -> NDArray[np.uint16]:
+    """Return the sum over each cell, (h / 8, w / 8); frame: (h, w), both multiples of 8."""
+    rows = np.zeros((frame.shape[0] // CELL_PX, frame.shape[1]), np.uint16)
+    for start in range(CELL_PX):
+        rows += frame[start::CELL_PX]
+    return np.asarray(np.add.reduce([rows[:, start::CELL_PX] for start in range(CELL_PX)]))
 
 
 def halves(observed: Observed) -> tuple[Box, Box] | None:

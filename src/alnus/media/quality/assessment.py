@@ -104,17 +104,22 @@ def _frozen(seen: _Seen) -> Finding | None:
     return finding("frozen", text, config)
 
 
+def _share(found: Mask, mask: Mask) -> float:
+    """Return the share of the mask's pixels that were found."""
+    return int(np.count_nonzero(found & mask)) / max(1, int(np.count_nonzero(mask)))
+
+
 def _black(seen: _Seen) -> Finding | None:
     config, crop = seen.config, seen.crop
     high = seen.observed.high[crop.y : crop.y + crop.h, crop.x : crop.x + crop.w]
-    share = float((high[seen.mask] <= config.black_level).mean())
+    share = _share(high <= config.black_level, seen.mask)
     text = f"{share:.1%} of the region never exceeds {config.black_level} of 255 (limit {config.black_share:.0%})"
     return finding("black", text, config) if share > config.black_share else None
 
 
 def _saturated(seen: _Seen) -> Finding | None:
     config = seen.config
-    share = float(np.median([(frame[seen.mask] >= config.saturated_level).mean() for frame in seen.samples]))
+    share = float(np.median([_share(frame >= config.saturated_level, seen.mask) for frame in seen.samples]))
     text = (
         f"{share:.0%} of the region is at {config.saturated_level} of 255 or more (limit {config.saturated_share:.0%})"
     )

@@ -15,6 +15,7 @@ from alnus.media.cine import Box
 from alnus.media.colour import Pixels
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask, grown
+from alnus.media.quality.windows import largest, smallest, summed
 
 FILL = 0
 """Black: what lies outside the tissue is black too, and what a network may learn from a hole is at most that a mark
@@ -43,14 +44,13 @@ def static_marks(observed: Observed, box: Box) -> Mask | None:
         return None
     rows, columns = slice(box.y, box.y + box.h), slice(box.x, box.x + box.w)
     low = observed.low[rows, columns]
-    contrast = ndimage.white_tophat(low, size=STROKE_PX, mode="nearest")
+    contrast = low - largest(smallest(low, STROKE_PX), STROKE_PX)
     common = max(LEAST_CONTRAST, float(np.percentile(contrast, COMMON_PERCENTILE)))
-    changes = (observed.steps[:, rows, columns] >= STEADY).mean(axis=0, dtype=np.float32)
-    around = ndimage.uniform_filter(changes, 2 * AROUND_PX + 1, mode="nearest")
-    high = observed.high[rows, columns].astype(np.float32)
-    bright_around = ndimage.uniform_filter(high, 2 * AROUND_PX + 1, mode="nearest")
-    drawn = (around >= ALIVE_AROUND) | (bright_around <= DARK_AROUND)
-    body = (contrast >= BODY * common) & ((changes <= STEADIER * around) | (around < ALIVE_AROUND)) & drawn
+    changes = observed.counted_steps(STEADY)[rows, columns]
+    around = summed(changes.astype(np.uint16), 2 * AROUND_PX + 1) / np.float32((2 * AROUND_PX + 1) ** 2)
+    is_alive_around = around >= ALIVE_AROUND * len(observed.steps)
+    drawn = is_alive_around | _is_dark_around(observed.high[rows, columns])
+    body = (contrast >= BODY * common) & ((changes <= STEADIER * around) | ~is_alive_around) & drawn
     core = body & (contrast >= CORE * common)
     marks = _drawings(low, body, core)
     return grown(marks, RIM_PX) if marks.any() else None
@@ -58,10 +58,17 @@ def static_marks(observed: Observed, box: Box) -> Mask | None:
 
 def can_tell_marks(observed: Observed, box: Box) -> bool:
     """Tell whether enough of the region moves, so that what does not can be told from it."""
-    steps = observed.steps[:, box.y : box.y + box.h : 2, box.x : box.x + box.w : 2]
-    if len(steps) < LEAST_PAIRS:
+    steps = len(observed.steps)
+    if steps < LEAST_PAIRS:
         return False
-    return bool(((steps >= 3).mean(axis=0) >= 0.5).mean() >= LEAST_MOVING)
+    changes = observed.counted_steps(3)[box.y : box.y + box.h, box.x : box.x + box.w]
+    return bool(np.count_nonzero(2 * changes >= steps) >= LEAST_MOVING * changes.size)
+
+
+def _is_dark_around(high: Pixels) -> Mask:
+    """Tell where the mean around a pixel is dark."""
+    side = 2 * AROUND_PX + 1
+    return summed(high.astype(np.uint32), side) <= DARK_AROUND * side**2
 
 
 def _drawings(low: Pixels, body: Mask, core: Mask) -> Mask:
@@ -71,10 +78,12 @@ def _drawings(low: Pixels, body: Mask, core: Mask) -> Mask:
     """
     labels, count = ndimage.label(body, np.ones((3, 3), bool))
     marks = np.zeros(body.shape, bool)
-    for number, place in enumerate(ndimage.find_objects(labels), start=1):
-        piece = labels[place] == number
-        if (piece & core[place]).sum() >= LEAST_PX and _runs_every_way(low, place):
-            marks[place] |= piece
+    cores = np.bincount(labels[core], minlength=count + 1)
+    places = ndimage.find_objects(labels)
+    for number in np.flatnonzero(cores >= LEAST_PX):
+        place = places[number - 1]
+        if _runs_every_way(low, place):
+            marks[place] |= labels[place] == number
     beside = np.zeros(count + 1, bool)
     beside[labels[grown(marks, BESIDE_PX)]] = True
     beside[0] = False

@@ -8,6 +8,8 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
+from alnus.media.quality.windows import largest, smallest
+
 Mask = NDArray[np.bool_]
 Real = NDArray[np.float64]
 Circle = tuple[float, float, float]  # centre's x and y, radius
@@ -18,27 +20,26 @@ ARC_COLUMNS = 12
 
 
 def opened(region: Mask, side_px: int) -> Mask:
-    """Return ndimage.binary_opening by a square, black beyond the edges, in a thirtieth of its time."""
-    return np.asarray(_widened(_narrowed(region.view(np.uint8), side_px), side_px).view(bool))
+    """Return ndimage.binary_opening by a square, black beyond the edges, in a hundredth of its time."""
+    return _widened(_narrowed(region.view(np.uint8), side_px), side_px).view(bool)
 
 
 def closed(region: Mask, side_px: int) -> Mask:
     """Return ndimage.binary_closing by a square in the same way."""
-    return np.asarray(_narrowed(_widened(region.view(np.uint8), side_px), side_px).view(bool))
+    return _narrowed(_widened(region.view(np.uint8), side_px), side_px).view(bool)
 
 
 def _narrowed(region: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    return np.asarray(ndimage.minimum_filter(region, side_px, mode="constant", cval=0))
+    return smallest(region, side_px, beyond=0)
 
 
 def _widened(region: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    origin = 0 if side_px % 2 else -1  # an even square is mirrored, as binary_dilation has it
-    return np.asarray(ndimage.maximum_filter(region, side_px, mode="constant", cval=0, origin=origin))
+    return largest(region[::-1, ::-1], side_px, beyond=0)[::-1, ::-1]  # an even square is mirrored, as in scipy
 
 
 def grown(region: Mask, by_px: int) -> Mask:
     """Return a region with a rim of `by_px` pixels in every direction, corners square; the frame's edge adds none."""
-    return np.asarray(ndimage.maximum_filter(region.view(np.uint8), 2 * by_px + 1, mode="nearest").view(bool))
+    return largest(region.view(np.uint8), 2 * by_px + 1).view(bool)
 
 
 def _corners(region: Mask) -> Real:

@@ -21,6 +21,7 @@ from alnus.media.cine import Box
 from alnus.media.colour import Pixels
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask, closed, grown, hull, hull_area, opened, without_probe_arc
+from alnus.media.quality.windows import largest, summed
 
 LEVELS = (1, 3, 6)  # grey levels that count as a change: any; above a camera's or a grabber's noise
 ALIVE = 0.35  # of the pairs of samples in which a pixel of tissue changes; a running clock's digits reach 0.4, but thin
@@ -66,7 +67,7 @@ def find_sector(observed: Observed) -> Sector | None:
         region = _region((shares >= ALIVE) & ~passing, strong, observed.median)
         if region is None:
             return None
-        fills = region.mean() > FULL
+        fills = share(region) > FULL
         if (level > 1 and not fills and not _is_clear(shares, region)) or (fills and level < LEVELS[-1]):
             continue
         return _sector(region, shares, observed.median)
@@ -80,8 +81,13 @@ def liveliness(observed: Observed, level: int) -> Real | None:
     """
     if not len(observed.steps):
         return None
-    share = observed.share_of_steps(level)
-    return np.asarray(ndimage.uniform_filter(share, WINDOW_PX, mode="nearest"))
+    pixels = np.float32(len(observed.steps) * WINDOW_PX**2)
+    return np.asarray(observed.summed_steps(level, WINDOW_PX) / pixels, np.float32)
+
+
+def share(mask: Mask) -> float:
+    """Return the share of the pixels that are True."""
+    return np.count_nonzero(mask) / mask.size
 
 
 def pieces(alive: Mask) -> list[Mask]:
@@ -99,7 +105,7 @@ def _passing(observed: Observed) -> Mask:
     The codec's ripples around it would pass for tissue.
     """
     swing = observed.samples.max(axis=0) - observed.samples.min(axis=0)
-    bright = ndimage.maximum_filter(swing, 2 * WINDOW_PX - 1) >= BRIGHT_SWING
+    bright = largest(swing, 2 * WINDOW_PX - 1) >= BRIGHT_SWING
     changes = liveliness(observed, PASSING)
     return bright if changes is None else np.asarray(bright & (changes < RARE))
 
@@ -126,10 +132,14 @@ def _without_bleeding(region: Mask, strong: Real, median: Pixels) -> Mask:
     """
     if region.all():
         return region
-    row, column = ndimage.distance_transform_edt(region, return_distances=False, return_indices=True)
-    beside = median[row, column].astype(np.int16)
-    like_screen = ndimage.uniform_filter(np.abs(median - beside), 3, mode="nearest") <= BLEEDING_LEVELS
-    nearby = ndimage.maximum_filter(strong, 2 * BLEEDING_PX + 1, mode="nearest")
+    every_second = region[::2, ::2]  # the screen does not change from one pixel to the next
+    if every_second.all():
+        return region
+    row, column = ndimage.distance_transform_edt(every_second, return_distances=False, return_indices=True)
+    beside = median[2 * row, 2 * column].astype(np.int16).repeat(2, axis=0).repeat(2, axis=1)
+    beside = beside[: median.shape[0], : median.shape[1]]
+    like_screen = summed(np.abs(median - beside), 3) < 9 * (BLEEDING_LEVELS + 1)
+    nearby = largest(strong, 2 * BLEEDING_PX + 1)
     rim = grown(~region, BLEEDING_PX)
     kept = region & ~(rim & like_screen & (nearby >= RARE) & (strong < BLEEDING_RATIO * nearby))
     padded = np.pad(kept, WINDOW_PX, mode="edge")
@@ -159,24 +169,24 @@ def _is_clear(shares: Real, region: Mask) -> bool:
 def _is_amid_a_picture(region: Mask, median: Pixels) -> bool:
     """Tell whether what lies around the region is textured throughout, as tissue that is held still is: no screen."""
     outside = ~grown(region, RIM_PX)
-    if outside.mean() < LEAST_SHARE:
+    if share(outside) < LEAST_SHARE:
         return False
-    level = median.astype(np.float32)
-    mean = ndimage.uniform_filter(level, WINDOW_PX, mode="nearest")
-    variance = ndimage.uniform_filter(level * level, WINDOW_PX, mode="nearest") - mean * mean
-    return bool((variance[outside] >= TEXTURED**2).mean() > PICTURE_SHARE)
+    level, pixels = median.astype(np.uint32), WINDOW_PX**2
+    total = summed(median.astype(np.uint16), WINDOW_PX).astype(np.uint32)
+    textured = pixels * summed(level * level, WINDOW_PX) >= total * total + int((pixels * TEXTURED) ** 2)
+    return bool(np.count_nonzero(textured & outside) > PICTURE_SHARE * np.count_nonzero(outside))
 
 
 def _sector(region: Mask, shares: Real | None, median: Pixels) -> Sector | None:
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     box = Box(int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
     mask = region[box.y : box.y + box.h, box.x : box.x + box.w]
-    if shares is None or min(box.w, box.h) < LEAST_PX or mask.sum() < LEAST_SHARE * region.size:
+    if shares is None or min(box.w, box.h) < LEAST_PX or np.count_nonzero(mask) < LEAST_SHARE * region.size:
         return None
-    confidence = round(float((shares[region] >= STIRRING).mean()), 2)
+    confidence = round(np.count_nonzero((shares >= STIRRING) & region) / np.count_nonzero(mask), 2)
     if confidence < LEAST_CONFIDENCE or _is_amid_a_picture(region, median):
         return None
-    filled = float(mask.mean())
+    filled = share(mask)
     full = filled > FULL
     shape = "a rectangle" if full else f"{filled:.0%} of a rectangle"
     note = f"the scanned region was found from what moves: ({box.x}, {box.y}, {box.w}x{box.h}), {shape}"
