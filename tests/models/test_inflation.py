@@ -82,6 +82,7 @@ def test_an_inflated_r2plus1d_learns_in_every_parameter(tmp_path):
 def test_torchvisions_r2plus1d_takes_the_middle_channels_that_a_plane_stem_needs(tmp_path):
     made, report = inflated("r2plus1d", image(), tmp_path / "w.safetensors", layout=None)
     assert made.layout == Layout(middle="convolution")
+    assert "takes the middle channels by the paper's count" in str(report)
     assert "whose stem is followed by a pooling that is not here" in str(report)
 
 

@@ -1,7 +1,7 @@
 """A checkpoint of another code base gives its own logits here, for random weights, in float64 and float32.
 
 The rivals are written anew in tests/rivals.py. MMAction2's own modules (1.2.0, its CUDA shift replaced by a loop) were
-compared with those once: see docs/decisions/0008-starting-weights.md.
+compared with those once: see docs/decisions/0009-starting-weights.md.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def test_the_report_is_one_line_for_the_user(tmp_path):
     save_file(network("image", num_classes=9).state_dict(), tmp_path / "w.safetensors")
     report = load_weights(network("tin", in_channels=1), tmp_path / "w.safetensors", head="replace")
     assert str(report) == (
-        "image-ResNet-18 checkpoint of torchvision or Alnus: 120 tensors loaded, 1 folded to grey, 2 head replaced, "
+        "2-D ResNet-18 checkpoint of torchvision or Alnus: 120 tensors loaded, 1 folded to grey, 2 head replaced, "
         "64 new, 2 left; interlacing begins without shifts, each frame by itself"
     )
 
@@ -221,9 +221,9 @@ def test_a_network_that_nobody_knows_is_refused(tmp_path):
             "r2plus1d",
             18,
             "resnet3d",
-            r"this is a R\(2\+1\)D-18 .* ResNet-3D-18, which starts from ResNet-3D or image-R",
+            r"this is a R\(2\+1\)D-18 .* ResNet-3D-18, which starts from ResNet-3D or 2-D R",
         ),
-        ("image", 50, "image", "this is a image-ResNet-50 .*; the network is image-ResNet-18: set depth 50"),
+        ("image", 50, "image", "this is a 2-D ResNet-50 .*; the network is image-ResNet-18: set depth 50"),
         ("image", 50, "tin", "the network is TIN-ResNet-18: set depth 50"),
         ("resnet3d", 34, "resnet3d", "this is a ResNet-3D-34 .*; the network is ResNet-3D-18: set depth 34"),
     ],
@@ -238,7 +238,7 @@ def test_a_depth_that_alnus_has_not_is_refused_with_those_it_has(tmp_path):
     state = {key.replace(".0.weight", ".weight") if "conv" in key else key: value for key, value in state.items()}
     image = {key: value[:, :, 0] if value.ndim == 5 else value for key, value in state.items() if "stem" not in key}
     torch.save(image, tmp_path / "w.pth")
-    refused(tmp_path / "w.pth", "this is a image-ResNet-34 .* TIN-ResNet-18, which has the depths 18, 50")
+    refused(tmp_path / "w.pth", "this is a 2-D ResNet-34 .* TIN-ResNet-18, which has the depths 18, 50")
 
 
 def test_another_width_is_refused_by_key_and_shape(tmp_path):

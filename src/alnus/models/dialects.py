@@ -21,7 +21,7 @@ Family = Literal["image", "tsm", "tin", "resnet3d", "r2plus1d"]
 Renames = tuple[tuple[str, str], ...]
 
 FAMILY_TITLES: dict[Family, str] = {
-    "image": "image-ResNet",
+    "image": "2-D ResNet",
     "tsm": "TSM-ResNet",
     "tin": "TIN-ResNet",
     "resnet3d": "ResNet-3D",

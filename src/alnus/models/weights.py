@@ -130,7 +130,8 @@ def _in_its_layout(model: Network, found: Found, stated: Layout | None) -> tuple
         notes = () if model.layout_is_given or not found.unstated else (found.unstated,)
     if model.layout_is_given or wanted == model.layout:
         return model, notes
-    return model.in_layout(wanted), (f"the network takes the layout of {found.origin}", *notes)
+    whose = "middle channels by the paper's count" if found.layout is None else f"layout of {found.origin}"
+    return model.in_layout(wanted), (f"the network takes the {whose}", *notes)
 
 
 def _converted(found: Found, own: State, *, grey: Grey) -> tuple[State, tuple[str, ...]]:
