@@ -37,9 +37,9 @@ def evaluate_table(
     if columns >= RATINGS and not {"score", "call"} & columns:
         return _reader_study(path, config, dict(readers or {}), times="time_s" in columns)
     if readers:
+        named = ", --".join("metric" if name == "metrics" else name for name in readers)
         raise UsageError(
-            f"{path}: --{', --'.join(readers)} belong to a table of ratings (reader, case, truth, rating), which this "
-            "is not"
+            f"{path}: --{named} belong to a table of ratings (reader, case, truth, rating), not to this one"
         )
     if {"score", "call"} & columns:
         results = evaluation.evaluate(evaluation.read_predictions(path), config)

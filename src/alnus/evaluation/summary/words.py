@@ -64,6 +64,7 @@ def discrimination_table(sources: Row, settings: Row) -> str:
         f"Specificity at {100 * settings['fixed_sensitivity']:g}% sens.",
         "LR+",
         "LR−",
+        "Right calls: all, with, without",
     ]
     rows = [
         [
@@ -73,6 +74,7 @@ def discrimination_table(sources: Row, settings: Row) -> str:
             marked(format_proportion(source["specificity_at_sensitivity"]), source["specificity_at_sensitivity"]),
             _number(source["lr_positive"], 1),
             _number(source["lr_negative"], 2),
+            _right_calls(source),
         ]
         for name, source in sources.items()
     ]
@@ -219,6 +221,12 @@ def _number(found: Row | None, digits: int) -> str:
     if found is None:
         return NONE
     return f"{found['estimate']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})"
+
+
+def _right_calls(source: Row) -> str:
+    """Return "52/61, 16/21, 36/40": right calls of all patients, of those with and of those without metastasis."""
+    shares = [source[name] for name in ("accuracy", "sensitivity", "specificity")]
+    return ", ".join(NONE if share is None else f"{share['numerator']}/{share['denominator']}" for share in shares)
 
 
 def _points(found: Row | None) -> str:
