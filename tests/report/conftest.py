@@ -55,7 +55,10 @@ def build_run(
     skill = SKILL | readers | (CEILINGS if phantom else {})
     predictions = score(splits[splits["split"] != "train"], skill, readers, generator)
     results = evaluate(
-        predictions, EvaluationConfig(), kinds={k: v for k, v in KINDS.items() if k in skill}, phantom=phantom
+        predictions,
+        EvaluationConfig(replicates=100),
+        kinds={k: v for k, v in KINDS.items() if k in skill},
+        phantom=phantom,
     )
     write_files(root, splits, predictions, results, phantom=phantom, folds=folds, generator=generator)
     if explain:
@@ -109,7 +112,9 @@ def write_files(
     config = resolve({"preset": "small", "cohort": "cohort.csv", "out": "run"}, origin="test")
     (root / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     splits.to_csv(root / "splits.csv", index=False)
-    predictions.to_csv(root / "predictions.csv", index=False)
+    frozen = {source: entry["value"] for source, entry in results["thresholds"].items()}
+    cut = predictions["source"].map(frozen).astype(float).fillna(0.5)
+    predictions.assign(call=(predictions["score"] >= cut).astype(int)).to_csv(root / "predictions.csv", index=False)
     excluded = [
         ("P900", "P900.avi", "ends after 3 of 60 frames"),
         ("P901", "P901.dcm", "is no DICOM file: it starts with text"),

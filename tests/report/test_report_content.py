@@ -101,9 +101,9 @@ def test_the_csv_of_measures_holds_every_digit(phantom_run: Path, results: dict[
 
 
 def test_every_table_is_a_csv_and_every_figure_an_svg_and_a_png(phantom_run: Path, document: Document) -> None:
-    always = {"cohort", "networks", "excluded"}
-    of_sets = {f"{kind}_{name}" for kind in ("results", "comparisons") for name in ("test_a", "test_b")}
-    assert {t.name for t in document.tables()} == always | of_sets
+    always = {"cohort", "networks", "excluded", "missing", "sample_size", "checklist_claim"}
+    of_sets = {f"{kind}_{name}" for kind in ("results", "comparisons", "wrong") for name in ("test_a", "test_b")}
+    assert {t.name for t in document.tables()} >= always | of_sets
     for found in document.tables():
         lines = list(csv.reader((phantom_run / "tables" / f"{found.name}.csv").read_text().splitlines()))
         assert len(lines) == 1 + sum(not row.heading for row in found.rows)
@@ -134,11 +134,13 @@ def test_confusion_matrices_hold_the_counts(document: Document, results: dict[st
 def test_exploratory_comparisons_stand_apart_from_declared_ones(document: Document) -> None:
     rows = table(document, "comparisons_test_a").rows
     headings = [row.cells[0].main for row in rows if row.heading]
-    assert headings == ["Declared comparisons", "Exploratory: not declared, not corrected"]
-    declared = rows[1:4]
-    assert [row.cells[0].main for row in declared] == [
-        f"{name} vs Static image" for name in ("R(2+1)D", "ResNet-3D", "TIN")
+    assert headings == [
+        "Primary comparison: declared beforehand, its AUCs not corrected",
+        "Further declared comparisons",
+        "Exploratory: not declared, not corrected",
     ]
+    declared = {row.cells[0].main for row in rows[1:5] if not row.heading}
+    assert declared == {f"{name} vs Static image" for name in ("R(2+1)D", "ResNet-3D", "TIN")}
     assert not any("deal reader" in row.cells[0].main for row in rows)
 
 
@@ -160,6 +162,7 @@ def test_a_difference_whose_corrected_p_is_above_5_percent_is_not_shown(
     results = json.loads((run / "results.json").read_text())
     for item in results["sets"]["test_a"]["comparisons"]:
         item["auc"] |= {"p_value": 0.02, "p_holm": 0.06 if item["declared"] else None}
+        item["role"] = "secondary" if item["declared"] else "undeclared"
     (run / "results.json").write_text(json.dumps(results))
     said = words(build(read_run(run)))
     assert "P = 0.020, P = 0.060 after Holm’s correction: a difference is not shown" in said
@@ -194,7 +197,7 @@ def test_an_auc_or_difference_without_variance_looks_firm_nowhere(tmp_path: Path
     assert any("or there is none" in note for note in table(document, "results_test_a").notes)
     compared = table(document, "comparisons_test_a")
     row = next(row for row in compared.rows if not row.heading)
-    assert [cell.text for cell in row.cells[1:5]] == ["4", "0.000 (no interval)", "–", "–"]
+    assert [cell.text for cell in row.cells[1:5]] == ["4", "0.000 (no interval) underpowered", "–", "–"]
     assert any("the difference has no variance" in note for note in compared.notes)
     said = words(document)
     assert "reached an AUC of 1.000 (no interval)." in said

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from alnus.report import write_report
-from alnus.report.content import PHANTOM_BANNER, RESEARCH_BANNER
+from alnus.report.banners import PHANTOM_BANNER, RESEARCH_BANNER
 
 VOID = {"meta", "img", "br", "link", "hr", "input", "source"}
 HOSTILE = '<script>alert("x")</script>'
@@ -76,7 +76,7 @@ def page(text: str) -> Page:
 
 
 def test_every_element_closes_and_every_id_is_unique(page: Page) -> None:
-    assert page.tags["section"] == 9
+    assert page.tags["section"] == 17
     assert [name for name, n in Counter(page.ids).items() if n > 1] == []
 
 

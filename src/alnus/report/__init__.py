@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alnus.report.table_report import write_table_report
     from alnus.report.write import write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_table_report"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from alnus.report.write import write_report
 
         return write_report
+    if name == "write_table_report":
+        from alnus.report.table_report import write_table_report
+
+        return write_table_report
     raise AttributeError(f"module 'alnus.report' has no attribute '{name}'")

@@ -3,54 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from alnus.report.banners import banner_of
+from alnus.report.checklist_tables import checklists
 from alnus.report.document import Block, Bullets, Document, Figure, Figures, Section, Text, numbered
+from alnus.report.figures import curves
 from alnus.report.flow import Flow, cohort_flow, partitions
 from alnus.report.gallery import galleries
 from alnus.report.limits import limitations
+from alnus.report.model_cards import model_cards
+from alnus.report.names import file_stem
 from alnus.report.provenance_block import provenance
+from alnus.report.recordings import missing_table, recordings_table
+from alnus.report.result_sections import absent, result_sections
 from alnus.report.run_files import ModelFiles, RunFiles
 from alnus.report.run_tables import cohort_table, excluded_table, networks_table, quality_table
-from alnus.report.set_tables import comparisons_table, confusion, kind_of, measures_table, ordered, title_of
+from alnus.report.sample_size import openings_table, sample_size_table
+from alnus.report.set_tables import kind_of, title_of
 from alnus.report.summary import summary
-from alnus.report.wording import (
-    auc_cell,
-    count,
-    epoch_from_one,
-    has_estimate,
-    in_sentence,
-    set_title,
-    share,
-    source_title,
-    spoken,
-)
+from alnus.report.wording import count, epoch_from_one, in_sentence, set_title, share, source_title, spoken
+from alnus.report.wrong_cases import wrong_cases
 
-PHANTOM_BANNER = "PHANTOM COHORT: simulated data, no clinical meaning"
-RESEARCH_BANNER = "For research, not for diagnosis"
 TITLE = "ALN metastasis from breast ultrasound videos"
 
 
 def build(files: RunFiles) -> Document:
     """Return the whole report of a run as data."""
-    sections = (
+    sections = [
         Section("summary", "Summary", (what_this_is(files), *summary(files))),
         Section("participants", "Participants", participants(files)),
+        Section("recordings", "Recordings and missing data", recordings(files)),
         Section("methods", "Networks and methods", methods(files)),
-        Section("results", "Results", results(files)),
+        Section("sample-size", "Sample size", sample_size(files)),
+        *result_sections(files.sets(), files),
         Section("curves", "Learning curves", learning_curves(files)),
+        Section("wrong", "Every wrong call", tuple(wrong_cases(files))),
         Section("heatmaps", "Heatmaps of right and wrong cases", heatmaps(files)),
         Section("excluded", "Excluded and doubtful inputs", excluded(files)),
         Section("limits", "What this does not show", (Bullets(tuple(limitations(files))),)),
-        Section("provenance", "Provenance", provenance(files)),
-    )
+    ]
+    last = Section("provenance", "Provenance", provenance(files))
+    titles = {section.name: section.title for section in (*sections, last)}
+    sections += [Section("checklists", "Reporting checklists", checklists(files, titles)), last]
     document = Document(
         title=str(files.config.get("title") or TITLE),
         subtitle="Report of a study with Alnus: prediction of axillary lymph node metastasis from breast ultrasound",
-        banner=PHANTOM_BANNER if files.phantom else RESEARCH_BANNER,
+        banner=banner_of(files.phantom),
         phantom=files.phantom,
         date=str(files.run.get("finished") or files.run.get("started") or ""),
-        sections=sections,
+        sections=tuple(sections),
     )
     return numbered(document)
 
@@ -76,14 +77,34 @@ def participants(files: RunFiles) -> tuple[Block, ...]:
     else:
         blocks.append(absent("The cohort flow", "The run directory holds neither cohort.json nor splits.csv."))
     blocks += [Text(problem, heading="The counts do not add up.", tone="warning") for problem in flow.problems]
-    table = cohort_table(files)
+    table, by_center = cohort_table(files), cohort_table(files, by="centre")
     blocks.append(table or absent("Table 1", "The run directory has no cohort.json with a table."))
+    blocks.append(by_center or absent("The cohort by centre", "Fewer than two centres are named, or none recorded."))
     return tuple(blocks)
 
 
 def _flow_alt(flow: Flow) -> str:
     stages = [f"{stage.label}: {stage.text}" for stage in (*flow.trunk, *flow.excluded)]
+    stages += [f"left out for {reason}: {count(videos, 'video')}" for reason, videos in flow.reasons]
     return "Cohort flow. " + "; ".join([*stages, *(f"{leaf.label}: {leaf.text}" for leaf in flow.leaves)]) + "."
+
+
+def recordings(files: RunFiles) -> tuple[Block, ...]:
+    """Return the recordings by centre and the missing data, or the name of what is absent."""
+    table, missing = recordings_table(files), missing_table(files)
+    return (
+        table or absent("The recordings", "The run directory has neither videos.csv nor a store."),
+        missing or absent("Missing data", "The run directory has no cohort.json with a table."),
+    )
+
+
+def sample_size(files: RunFiles) -> tuple[Block, ...]:
+    """Return the sizes with what they are good for, and the openings of the test sets."""
+    opened = openings_table(files)
+    return (
+        sample_size_table(files),
+        opened or absent("The log of openings", "results.json lists no opening of a test set."),
+    )
 
 
 def methods(files: RunFiles) -> tuple[Block, ...]:
@@ -93,6 +114,7 @@ def methods(files: RunFiles) -> tuple[Block, ...]:
         Text(_design(files)),
         Text(_statistics(files)),
         table or absent("The table of networks", "The run directory has no model card below models/."),
+        *model_cards(files),
     )
 
 
@@ -121,64 +143,32 @@ def _design(files: RunFiles) -> str:
 
 def _statistics(files: RunFiles) -> str:
     level = share(files.confidence)
+    has_primary = isinstance(files.results.get("primary"), Mapping)
+    family = (
+        "over the declared comparisons but the primary one, which alone is not corrected"
+        if has_primary
+        else "over the declared comparisons of a test set"
+    )
     return (
         f"Statistics: area under the ROC curve (AUC) with DeLong’s {level} interval; proportions with Clopper and "
         f"Pearson’s exact {level} interval; on the same patients AUCs are compared by DeLong’s paired test and calls "
-        "by McNemar’s exact test, both two-sided, with Holm’s correction over the declared comparisons of a test set. "
+        f"by McNemar’s exact test, both two-sided, with Holm’s correction {family}. "
+        f"{_more_statistics(files)}"
         "Readers pass through the same code as networks."
     )
 
 
-def results(files: RunFiles) -> tuple[Block, ...]:
-    """Return, test set by test set, the measures; then ROC figures, confusion matrices and paired tests."""
-    sets = files.sets()
-    measures = [measures_table(name, body, files.confidence) for name, body in sets.items()]
-    drawn = {name: body for name, body in sets.items() if has_points(body)}
-    blocks: list[Block] = [*measures]
-    if drawn:
-        blocks.append(Figures(tuple(_roc(name, body) for name, body in drawn.items())))
-    blocks += [
-        absent(f"ROC figure of {set_title(name)}", "No source has a curve or an operating point on it.")
-        for name in sets
-        if name not in drawn
-    ]
-    blocks += [confusion(name, body) for name, body in sets.items()]
-    for name, body in sets.items():
-        table = comparisons_table(name, body, files.confidence)
-        blocks.append(table or absent(f"Paired tests on {set_title(name)}", "None was declared, or none was possible."))
-    if not any(kind_of(s) == "reader" for body in sets.values() for s in body["sources"].values()):
-        blocks.append(absent("Readers", "The cohort table has no reader_<name> column."))
-    return tuple(blocks)
-
-
-def has_points(body: Mapping[str, Any]) -> bool:
-    """Tell whether a set has anything to draw in an ROC figure."""
-    return any(
-        source.get("roc") or (has_estimate(source.get("sensitivity")) and has_estimate(source.get("specificity")))
-        for source in body["sources"].values()
+def _more_statistics(files: RunFiles) -> str:
+    """Return what version 2 of results.json has beyond; nothing for an older run."""
+    settings = files.results.get("settings")
+    if not isinstance(settings, Mapping):
+        return ""
+    return (
+        f"ROC bands and partial AUCs by a stratified bootstrap ({settings.get('replicates')} samples); calibration by "
+        f"a logistic spline, recalibration ({settings.get('recalibration')}) and “not sure” ends fitted on validation; "
+        "net benefit with intervals; subgroups with interaction tests; several readers by Obuchowski and Rockette’s "
+        "method. "
     )
-
-
-def _roc(name: str, body: Mapping[str, Any]) -> Figure:
-    sources = body["sources"]
-    said = "; ".join(
-        f"{title_of(key, sources)} AUC {auc_cell(source.get('auc')).text}" for key, source in ordered(sources)
-    )
-    caption = (
-        f"{set_title(name)}: ROC curves. Filled points: networks at their frozen thresholds. "
-        "Open marks: readers. The diagonal is chance."
-    )
-    return Figure(f"roc_{file_stem(name)}", caption, f"ROC curves on {set_title(name)}: {said}.")
-
-
-def curves(files: RunFiles) -> dict[str, list[ModelFiles]]:
-    """Return the networks that have a learning curve, each with its folds."""
-    found: dict[str, list[ModelFiles]] = {}
-    for model in files.models:
-        if model.metrics is not None and "epoch" in model.metrics.columns and not model.metrics.empty:
-            found.setdefault(model.source, []).append(model)
-    order = files.models_in_order()
-    return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
 def learning_curves(files: RunFiles) -> tuple[Block, ...]:
@@ -226,13 +216,3 @@ def excluded(files: RunFiles) -> tuple[Block, ...]:
     table, found = excluded_table(files), quality_table(files)
     first: Block = table if table else Text("No video of the cohort table was left out.")
     return (first,) if found is None else (first, found)
-
-
-def absent(what: str, why: str) -> Text:
-    """Return the paragraph that names a missing part."""
-    return Text(why, heading=f"{what}: not available.", tone="note")
-
-
-def file_stem(name: str) -> str:
-    """Return a name that is safe as a file's: letters, digits, dot, dash and underscore."""
-    return "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in name) or "_"

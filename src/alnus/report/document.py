@@ -15,11 +15,12 @@ Tone = Literal["body", "lead", "warning", "note"]
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell: the number, what belongs to it (counts, interval), and a remark."""
+    """A table's cell: the number, what belongs to it (counts, interval), a remark; `link`: a section's name."""
 
     main: str
     sub: str = ""
     note: str = ""
+    link: str = ""
 
     @property
     def text(self) -> str:
@@ -46,7 +47,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `name` is its file in tables/, `label` ("Table 3") is given by `numbered`."""
+    """A table; `name` is its file in tables/, `label` ("Table 3") is given by `numbered`.
+
+    folded: a long table that the HTML opens on demand.
+    """
 
     name: str
     caption: str
@@ -54,17 +58,19 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     label: str = ""
+    folded: bool = False
     kind: Literal["table"] = "table"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure; `name` is its stem in figures/, `alt` says in words what it shows."""
+    """A figure; `name` is its stem in figures/, `alt` says in words what it shows, `wide`: alone on a page's width."""
 
     name: str
     caption: str
     alt: str
     label: str = ""
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,9 +93,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list of sentences."""
+    """A list of sentences, with an optional heading."""
 
     items: tuple[str, ...]
+    heading: str = ""
     kind: Literal["bullets"] = "bullets"
 
 
@@ -138,9 +145,10 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values."""
+    """Names and values, with an optional heading."""
 
     items: tuple[tuple[str, str], ...]
+    heading: str = ""
     kind: Literal["facts"] = "facts"
 
 

@@ -46,12 +46,16 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Flow:
-    """Boxes from top to bottom, what left at the side, the partitions; `problems` where numbers contradict."""
+    """Boxes from top to bottom, what left at the side, the partitions; `problems` where numbers contradict.
+
+    reasons: why videos were left out, each with their number.
+    """
 
     trunk: tuple[Stage, ...]
     excluded: tuple[Stage, ...]
     leaves: tuple[Leaf, ...]
     problems: tuple[str, ...]
+    reasons: tuple[tuple[str, int], ...] = ()
 
 
 def cohort_flow(files: RunFiles) -> Flow:
@@ -65,7 +69,28 @@ def cohort_flow(files: RunFiles) -> Flow:
     if not trunk and leaves:
         trunk = (Stage("Patients in the partitions", sum(leaf.patients for leaf in leaves)),)
     trunk, unplaced = _without_unplaced(trunk)
-    return Flow(trunk, excluded, (*leaves, *unplaced), _problems(trunk, excluded, (*leaves, *unplaced)))
+    reasons = exclusions(files.excluded)
+    problems = (*_problems(trunk, excluded, (*leaves, *unplaced)), *_uncounted(excluded, reasons))
+    return Flow(trunk, excluded, (*leaves, *unplaced), problems, reasons)
+
+
+def exclusions(excluded: pd.DataFrame | None) -> tuple[tuple[str, int], ...]:
+    """Return how many videos were left out for each code of excluded.csv, the commonest first; () without codes."""
+    if excluded is None or excluded.empty or "code" not in excluded.columns:
+        return ()
+    counted = excluded["code"].replace("", "other").value_counts()
+    return tuple(
+        (str(code).replace("_", " "), int(n)) for code, n in sorted(counted.items(), key=lambda i: (-i[1], str(i[0])))
+    )
+
+
+def _uncounted(excluded: tuple[Stage, ...], reasons: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    """Return a sentence where the reasons do not add up to the videos that were left out."""
+    videos = [stage.videos for stage in excluded if stage.videos is not None]
+    total = sum(n for _, n in reasons)
+    if not videos or not reasons or sum(videos) == total:
+        return ()
+    return (f"The flow counts {count(sum(videos), 'excluded video')}, but excluded.csv has {total}.",)
 
 
 def _analysed(files: RunFiles, stages: list[Stage]) -> tuple[Leaf, ...]:

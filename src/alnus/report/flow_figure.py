@@ -10,10 +10,12 @@ from matplotlib.patches import FancyBboxPatch
 
 from alnus.report.flow import Flow
 from alnus.report.style import INK, MUTED, PAPER, SERIES, new_figure
+from alnus.report.wording import count
 
 WIDTH_IN, BOX_IN, GAP_IN, LEAF_IN, LEAF_GAP_IN = 5.4, 0.5, 0.27, 0.46, 0.08
 TRUNK_IN, INDENT_IN, BUS_IN, LINE_IN = 2.6, 0.5, 0.22, 0.19
 SIDE_LEFT_IN, SIDE_LETTERS = 1.55, 50
+MOST_REASONS = 8
 
 
 def flow_figure(flow: Flow) -> Figure:
@@ -46,6 +48,11 @@ def _side_lines(flow: Flow) -> list[tuple[str, str]]:
     for stage in flow.excluded:
         lines += [(line, INK) for line in textwrap.wrap(stage.label, SIDE_LETTERS)[:2]]
         lines.append((stage.text, MUTED))
+    for reason, videos in flow.reasons[:MOST_REASONS]:
+        lines.append((f"   {reason}: {count(videos, 'video')}", INK))
+    if len(flow.reasons) > MOST_REASONS:
+        rest = sum(n for _, n in flow.reasons[MOST_REASONS:])
+        lines.append((f"   other reasons: {count(rest, 'video')}", INK))
     return lines
 
 

@@ -21,6 +21,7 @@ PLURALS = {
 }
 LARGEST_SIDE_PX = 720
 WIDE_PX = 480
+MANY = 8
 TOTAL_BYTES = 5_000_000
 """All heatmaps together, so that the HTML (a third more in base64) stays below 10 MB."""
 
@@ -57,7 +58,9 @@ def _gallery(
 
 
 def _columns(cases: Sequence[Case]) -> int:
-    """Return 2 where a picture is wide (two panels with words in them, to be read), else 4."""
+    """Return 2 where a picture is wide (two panels with words in them, to be read), 3 where there are many, else 4."""
+    if len(cases) > MANY:
+        return 3
     for case in cases:
         try:
             with Image.open(case.image) as image:

@@ -62,7 +62,7 @@ def breakable(value: Any) -> Any:
         return re.sub(r"\S{24,}", _with_breaks, value)
     if isinstance(value, dict):
         return {
-            key: inner if key in ("name", "image", "pictures", "date") else breakable(inner)
+            key: inner if key in ("name", "image", "pictures", "date", "link") else breakable(inner)
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple):

@@ -17,11 +17,17 @@ Named = tuple[str, Mapping[str, Any]]
 
 
 def roc_figure(
-    sources: Mapping[str, Mapping[str, Any]], *, title: str, confidence: float, order: Sequence[str] = ()
+    sources: Mapping[str, Mapping[str, Any]],
+    *,
+    title: str,
+    confidence: float,
+    order: Sequence[str] = (),
+    banded: str | None = None,
 ) -> Figure:
     """Draw one test set. sources: results.json's, by name; those without a curve give points only.
 
     order: the networks of the whole study, so that each keeps its colour on every set.
+    banded: the network whose pointwise band is drawn too; of all of them the bands would hide each other.
     """
     of_kind = {
         kind: [(name, source) for name, source in sources.items() if source.get("kind", "model") == kind]
@@ -38,7 +44,7 @@ def roc_figure(
     axes.plot([0, 1], [0, 1], color=GRID, linewidth=1.2, zorder=1)
     colours = [*order, *(name for name, _ in of_kind["model"] if name not in order)]
     entries = [
-        *_networks(axes, of_kind["model"], colours),
+        *_networks(axes, of_kind["model"], colours, banded),
         *_ceilings(axes, of_kind["ceiling"]),
         *_readers(axes, of_kind["reader"]),
     ]
@@ -62,11 +68,13 @@ def _legend(figure: Figure, entries: Sequence[Line2D], title: str, height: float
     legend.get_title().set_color(MUTED)
 
 
-def _networks(axes: Axes, named: Sequence[Named], colours: Sequence[str]) -> list[Line2D]:
+def _networks(axes: Axes, named: Sequence[Named], colours: Sequence[str], banded: str | None) -> list[Line2D]:
     entries = []
     for name, source in named:
         index = colours.index(name)
         look = {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)]}
+        if name == banded:
+            _band(axes, source, look["color"])
         _curve(axes, source, zorder=3, **look)
         _point(axes, source, marker="o", color=look["color"], markeredgecolor=PAPER, markersize=9, zorder=6)
         label = f"{source_title(name)}  {_auc_label(source)}"
@@ -98,6 +106,12 @@ def _readers(axes: Axes, named: Sequence[Named]) -> list[Line2D]:
         percent = _point_label(source) if drawn else "no operating point"
         entries.append(Line2D([], [], label=f"{source_title(name, 'reader')}  {percent}", **look))
     return entries
+
+
+def _band(axes: Axes, source: Mapping[str, Any], colour: str) -> None:
+    band = source.get("roc_band")
+    if isinstance(band, Mapping) and band.get("fpr"):
+        axes.fill_between(band["fpr"], band["low"], band["high"], color=colour, alpha=0.18, linewidth=0, zorder=1.5)
 
 
 def _curve(axes: Axes, source: Mapping[str, Any], **look: Any) -> None:

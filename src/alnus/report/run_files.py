@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
@@ -48,6 +48,9 @@ class RunFiles:
     splits: pd.DataFrame | None
     excluded: pd.DataFrame | None
     quality: pd.DataFrame | None
+    videos: pd.DataFrame | None
+    predictions: pd.DataFrame | None
+    openings: pd.DataFrame | None
     cohort: Mapping[str, Any]
     models: tuple[ModelFiles, ...]
     explanations: tuple[Mapping[str, Any], ...] | None
@@ -109,6 +112,9 @@ def read_run(root: Path) -> RunFiles:
         splits=splits,
         excluded=excluded,
         quality=_read_table(root / "quality.csv"),
+        videos=_read_videos(root),
+        predictions=_read_table(root / "predictions.csv"),
+        openings=_read_table(root / "openings.csv"),
         cohort=cohort or {},
         models=models,
         explanations=None if index is None else tuple(index),
@@ -138,6 +144,15 @@ def _read_table(path: Path) -> pd.DataFrame | None:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except pd.errors.EmptyDataError:
         return pd.DataFrame(columns=list(EXCLUDED))
+
+
+def _read_videos(root: Path) -> pd.DataFrame | None:
+    """Return videos.csv; of an older run what its store's index says, without centres."""
+    videos, index = _read_table(root / "videos.csv"), _read_table(root / "store" / "index.csv")
+    if videos is not None or index is None:
+        return videos
+    suffix = [PurePath(name).suffix.lower().lstrip(".") or "no suffix" for name in index["video"]]
+    return index.assign(center="", container=suffix, keyframe="")
 
 
 def _read_model(card: Path, root: Path) -> ModelFiles:

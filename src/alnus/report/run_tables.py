@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 from alnus.report.document import Cell, Column, Row, Table
 from alnus.report.run_files import ModelFiles, RunFiles
@@ -21,9 +21,9 @@ SAMPLING = {"segments": "1 of each of {frames} segments", "dense": "every {nth} 
 MOST_EXCLUDED = 200
 
 
-def cohort_table(files: RunFiles) -> Table | None:
+def cohort_table(files: RunFiles, *, by: Literal["partition", "centre"] = "partition") -> Table | None:
     """Return Table 1 as cohort.json has it, or None where it is absent."""
-    stored = files.cohort.get("table1")
+    stored = files.cohort.get("table1" if by == "partition" else "by_center")
     if not isinstance(stored, Mapping) or not stored.get("rows"):
         return None
     labels = [_header(str(label)) for label in stored["columns"]]
@@ -33,7 +33,8 @@ def cohort_table(files: RunFiles) -> Table | None:
     columns = tuple(Column(label, "left" if k < first_number else "right", shares[k]) for k, label in enumerate(labels))
     rows = tuple(Row(tuple(Cell(_tidy(text)) for text in row)) for row in texts)
     notes = ("Label 1: metastasis; 0: none. Missing: patients without the value.",)
-    return Table("cohort", "The cohort by partition.", columns, rows, notes)
+    name = "cohort" if by == "partition" else "cohort_by_center"
+    return Table(name, f"The cohort by {by}.", columns, rows, notes)
 
 
 def _header(label: str) -> str:
@@ -63,7 +64,7 @@ def networks_table(files: RunFiles) -> Table | None:
     by_source: dict[str, list[ModelFiles]] = {}
     for model in files.models:
         by_source.setdefault(model.source, []).append(model)
-    rows = tuple(_network_row(files, source, models) for source, models in _configured_order(files, by_source))
+    rows = tuple(_network_row(files, source, models) for source, models in configured_order(files, by_source))
     columns = (
         Column("Network", share=1.0),
         Column("Architecture", share=1.5),
@@ -83,7 +84,8 @@ def networks_table(files: RunFiles) -> Table | None:
     return Table("networks", "The networks as trained.", columns, rows, tuple(notes))
 
 
-def _configured_order(files: RunFiles, by_source: Mapping[str, list[ModelFiles]]) -> list[tuple[str, list[ModelFiles]]]:
+def configured_order(files: RunFiles, by_source: Mapping[str, list[ModelFiles]]) -> list[tuple[str, list[ModelFiles]]]:
+    """Return the networks as the configuration lists them, then by name."""
     order = files.models_in_order()
     return sorted(
         by_source.items(), key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0])
@@ -107,25 +109,27 @@ def _network_row(files: RunFiles, source: str, models: Sequence[ModelFiles]) -> 
     return Row(
         (
             Cell(source_title(source)),
-            Cell(*_architecture(str(card.get("name", source)), network)),
-            Cell(*_input(network.get("clip") or {})),
-            Cell(_start(network)),
+            Cell(*architecture(str(card.get("name", source)), network)),
+            Cell(*clip_text(network.get("clip") or {})),
+            Cell(start(network)),
             Cell(f"{card['parameters']:,}" if card.get("parameters") else ABSENT),
-            Cell(_range(epochs, 0), f"({_range(kept, 0)})"),
-            Cell(_range([model.card.get("validation_auc") for model in models], 3)),
-            Cell(threshold_text(thresholds[0]) if len(thresholds) == 1 else _range(thresholds, 3)),
+            Cell(value_range(epochs, 0), f"({value_range(kept, 0)})"),
+            Cell(value_range([model.card.get("validation_auc") for model in models], 3)),
+            Cell(threshold_text(thresholds[0]) if len(thresholds) == 1 else value_range(thresholds, 3)),
         )
     )
 
 
-def _architecture(name: str, network: Mapping[str, Any]) -> tuple[str, str]:
+def architecture(name: str, network: Mapping[str, Any]) -> tuple[str, str]:
+    """Return an architecture in words, and its width where it is not the published one."""
     pattern = ARCHITECTURES.get(name, name)
     width = network.get("width")
     main = pattern.replace("{depth}", str(network.get("depth", "?")))
     return main, "" if width in (None, 64) else f"first stage {width} channels wide (published: 64)"
 
 
-def _input(clip: Mapping[str, Any]) -> tuple[str, str]:
+def clip_text(clip: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a clip's size and how its frames are sampled."""
     if not clip:
         return ABSENT, ""
     side, frames, stride = clip.get("side_px", "?"), clip.get("frames", "?"), int(clip.get("stride", 1))
@@ -136,12 +140,14 @@ def _input(clip: Mapping[str, Any]) -> tuple[str, str]:
     return f"{frames} × {side} × {side} px, {colour}", sampling.format(frames=frames, nth=nth)
 
 
-def _start(network: Mapping[str, Any]) -> str:
+def start(network: Mapping[str, Any]) -> str:
+    """Return the file of the starting weights, or "random"."""
     weights = network.get("weights")
     return PurePath(str(weights)).name if weights else "random"
 
 
-def _range(values: Sequence[Any], digits: int) -> str:
+def value_range(values: Sequence[Any], digits: int) -> str:
+    """Return "0.81", or "0.81–0.92" over the folds."""
     known = [float(value) for value in values if value is not None]
     if not known:
         return ABSENT
@@ -155,9 +161,26 @@ def excluded_table(files: RunFiles) -> Table | None:
     if excluded is None or excluded.empty:
         return None
     shown = excluded.head(MOST_EXCLUDED)
-    rows = tuple(Row((Cell(r.patient_id), Cell(r.video), Cell(r.reason))) for r in shown.itertuples())
+    coded = "code" in excluded.columns
+    rows = tuple(
+        Row(
+            (
+                Cell(r.patient_id),
+                Cell(r.video),
+                *((Cell(str(r.code).replace("_", " ")),) if coded else ()),
+                Cell(r.reason),
+            )
+        )
+        for r in shown.itertuples()
+    )
     notes = () if len(shown) == len(excluded) else (f"The first {len(shown)} of {len(excluded)}; all: excluded.csv.",)
-    columns = (Column("Patient", share=0.8), Column("Video", share=1.3), Column("Reason", share=2.4))
+    columns: tuple[Column, ...] = (
+        Column("Patient", share=0.8),
+        Column("Video", share=1.3),
+        Column("Reason", share=2.4),
+    )
+    if coded:
+        columns = (*columns[:2], Column("Code", share=0.9), columns[2])
     return Table("excluded", "Inputs that were left out, each with its reason.", columns, rows, notes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from alnus.evaluation.text import NO_VARIANCE
@@ -185,9 +186,14 @@ def comparisons_table(name: str, body: Mapping[str, Any], confidence: float) -> 
 
 
 def _comparison_rows(comparisons: Sequence[Mapping[str, Any]], sources: Sources) -> tuple[Row, ...]:
-    declared = [item for item in comparisons if item.get("declared", True)]
+    primary = [item for item in comparisons if item.get("role") == "primary"]
+    declared = [item for item in comparisons if item.get("declared", True) and item not in primary]
     further = [item for item in comparisons if not item.get("declared", True)]
-    groups = {"Declared comparisons": declared, "Exploratory: not declared, not corrected": further}
+    groups = {
+        "Primary comparison: declared beforehand, its AUCs not corrected": primary,
+        "Further declared comparisons" if primary else "Declared comparisons": declared,
+        "Exploratory: not declared, not corrected": further,
+    }
     rows: list[Row] = []
     for title, items in groups.items():
         if items:
@@ -204,7 +210,7 @@ def _comparison_row(item: Mapping[str, Any], sources: Sources) -> Row:
         (
             Cell(pair),
             Cell(str(item.get("patients", ABSENT))),
-            difference(auc),
+            _difference(auc, is_flagged=item.get("role") in ("primary", "secondary")),
             Cell(p_value(tested.get("p_value"))),
             Cell(p_value(tested.get("p_holm"))),
             Cell(discordant),
@@ -214,13 +220,20 @@ def _comparison_row(item: Mapping[str, Any], sources: Sources) -> Row:
     )
 
 
+def _difference(auc: Mapping[str, Any], *, is_flagged: bool) -> Cell:
+    """Return the difference, marked underpowered where results.json says so of a declared comparison."""
+    return replace(difference(auc), note="underpowered" if is_flagged and auc.get("underpowered") else "")
+
+
 def _comparison_notes(comparisons: Sequence[Mapping[str, Any]], sources: Sources) -> list[str]:
     declared = sum(bool(item.get("declared", True)) for item in comparisons)
+    roles = any("role" in item for item in comparisons)
+    family = "declared comparisons of all sets but the primary one" if roles else f"{declared} declared comparisons"
     notes = [
         "n: patients with an answer of both sources. "
         "Difference: AUC of the first source less that of the second. Only first / only second right: patients whom "
-        f"one of the two called rightly and the other wrongly. Holm: corrected for the {declared} declared comparisons "
-        "of this set."
+        f"one of the two called rightly and the other wrongly. Holm: corrected for the {family}"
+        f"{'' if roles else ' of this set'}."
     ]
     named = {name for item in comparisons for name in (item["a"], item["b"])}
     graded = [title_of(n, sources) for n in sources if n in named and (sources[n].get("auc") or {}).get("note")]

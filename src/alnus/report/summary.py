@@ -55,10 +55,17 @@ def lead_network(files: RunFiles) -> str | None:
     return max(means, key=lambda source: means[source]) if means else None
 
 
+def chosen_network(files: RunFiles, body: Mapping[str, Any]) -> str | None:
+    """Return the network that a set's report is about: the one that validation chose, else the highest AUC there."""
+    models = {key: source for key, source in body["sources"].items() if kind_of(source) == "model"}
+    lead = lead_network(files)
+    return lead if lead in models else _highest(models)
+
+
 def _points(files: RunFiles, body: Mapping[str, Any], lead: str | None) -> list[str]:
     sources: Sources = body["sources"]
     models = {key: source for key, source in sources.items() if kind_of(source) == "model"}
-    chosen = lead if lead in models else _highest(models)
+    chosen = chosen_network(files, body)
     points = []
     if chosen:
         why = (
@@ -139,12 +146,15 @@ def _comparison_sentences(body: Mapping[str, Any], chosen: str, confidence: floa
         adjusted = auc.get("p_holm") if is_number(auc.get("p_holm")) else auc.get("p_value")
         sentences.append(
             f"{pair}: difference of AUC {difference(auc).text}, {p_phrase(auc.get('p_value'))}"
-            f"{_holm(auc)}: {_verdict(adjusted, confidence)}."
+            f"{_correction(item)}: {_verdict(adjusted, confidence)}."
         )
     return sentences
 
 
-def _holm(auc: Mapping[str, Any]) -> str:
+def _correction(item: Mapping[str, Any]) -> str:
+    auc = item["auc"]
+    if item.get("role") == "primary":
+        return " (the primary comparison, not corrected)"
     return f", {p_phrase(auc['p_holm'])} after Holm’s correction" if is_number(auc.get("p_holm")) else ""
 
 

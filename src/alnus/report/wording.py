@@ -92,9 +92,11 @@ def auc_cell(measure: Mapping[str, Any] | None) -> Cell:
 
 
 def is_underpowered(measure: Mapping[str, Any]) -> bool:
-    """Tell whether an AUC's interval is wider than UNDERPOWERED_WIDTH, or it has none."""
+    """Tell whether an AUC's interval is wider than UNDERPOWERED_WIDTH, or it has none; results.json may say itself."""
     if not has_estimate(measure):
         return False
+    if isinstance(measure.get("underpowered"), bool):
+        return bool(measure["underpowered"])
     return not has_interval(measure) or bool(measure["high"] - measure["low"] > UNDERPOWERED_WIDTH)
 
 

@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from alnus.provenance import write_atomic
-from alnus.report.content import build, curves, file_stem, has_points
-from alnus.report.curve_figure import learning_figure
+from alnus.report.content import build
 from alnus.report.document import Document, Gallery, Table
-from alnus.report.flow import cohort_flow
-from alnus.report.flow_figure import flow_figure
+from alnus.report.figures import drawings
 from alnus.report.gallery import shrunken
 from alnus.report.html import render_html
+from alnus.report.names import file_stem
 from alnus.report.pdf import render_pdf
-from alnus.report.roc_figure import roc_figure
 from alnus.report.run_files import RunFiles, read_run
 from alnus.report.set_tables import PROPORTIONS, kind_of
 from alnus.report.style import save, styled
-from alnus.report.wording import set_title
 
 MEASURES = ("set", "source", "kind", "measure", "estimate", "low", "high", "numerator", "denominator")
 
@@ -46,18 +43,8 @@ def write_report(run: Path) -> tuple[Path, Path]:
 def draw_figures(files: RunFiles, folder: Path) -> None:
     """Write every figure as SVG and PNG."""
     with styled():
-        flow = cohort_flow(files)
-        if flow.trunk or flow.leaves:
-            save(flow_figure(flow), folder, "flow")
-        for name, body in files.sets().items():
-            if not has_points(body):
-                continue
-            roc = roc_figure(
-                body["sources"], title=set_title(name), confidence=files.confidence, order=files.models_in_order()
-            )
-            save(roc, folder, f"roc_{file_stem(name)}")
-        for source, models in curves(files).items():
-            save(learning_figure(models), folder, f"learning_{file_stem(source)}")
+        for name, draw in drawings(files).items():
+            save(draw(), folder, name)
 
 
 def write_tables(files: RunFiles, document: Document, folder: Path) -> None:
