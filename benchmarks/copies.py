@@ -190,7 +190,7 @@ def main() -> None:
             cells.append(f"{right} | {len(wrong)}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
-    lines += ["", f"Threshold {SAME}. False pairs: {', '.join(sorted(false)) or 'none'}."]
+    lines += ["", f"Thresholds (score, change) {SAME}. False pairs: {', '.join(sorted(false)) or 'none'}."]
     about = f"# Copies found\n\n`python benchmarks/copies.py --patients {options.patients} --every {options.every}`\n\n"
     (HERE / "copies.md").write_text(about + "\n".join(lines) + "\n", encoding="utf-8")
     print(lines[-1], f"{time.perf_counter() - begin:.0f} s")

@@ -167,3 +167,20 @@ def test_a_mark_on_the_videos_of_one_label_is_a_shortcut(clean, tmp_path, where)
     table.to_csv(tmp_path / "cohort.csv", index=False)
     shortcuts = [f.text for f in audited(tmp_path).findings if f.code == "shortcut"]
     assert any(where in text for text in shortcuts), shortcuts
+
+
+def test_recordings_of_like_shape_but_other_speckle_are_no_copies(tmp_path):
+    """The tests' own small cohort: one growing or shrinking spot each, in noise of its own (asked for by the lead).
+
+    `alnus check` on that cohort must find no error: tests/documentation runs it as a reader would.
+    """
+    from alnus.cohort import load_cohort
+    from alnus.cohort.audit import audit_cohort
+    from alnus.media import CineStore, ingest
+    from alnus.study.partition import ingest_items
+    from cohorts import write_cohort
+
+    cohort = load_cohort(write_cohort(tmp_path, patients=12))
+    ingest(ingest_items(cohort), tmp_path / "store")
+    report = audit_cohort(cohort, store=CineStore(tmp_path / "store"))
+    assert not [found for found in report.findings if found.code.startswith("same_recording")]

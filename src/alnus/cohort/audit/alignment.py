@@ -23,13 +23,21 @@ FINEST: Band = (1.0, 3.5)
 LEVELS: tuple[tuple[Band, tuple[float, ...], float], ...] = (
     ((2.0, 6.0), (0.05, 0.025), 0.5),
     (FINEST, (0.02, 0.01, 0.005), 0.6),
+    (FINEST, (0.01, 0.005), 0.6),
 )
 """Band, changes of the window that are tried (shares of the frame), and the score below which it is given up: first
 with coarse detail, which forgives a window that is off by a tenth."""
 SUPPORT = 1.0
-"""A line of n frames scores mean * n / (n + 1): a few frames that agree by chance do not make a copy."""
+"""A line that spans n frames of the cine of which it spans fewer scores mean * n / (n + 1): few that agree may do so by
+chance."""
 LEAST_FRAMES = 12
 """Frames of each cine that a line must span; a part of 16 frames keeps this much after its ends are lost."""
+LEAST_PAIRS = 4
+"""Thumbnails of each cine that a line must meet."""
+PARTS, LEAST_HELD = 8, 0.3
+"""Parts of the picture's side that are judged one by one, and how much of one must move in both."""
+WEAKEST = 0.25
+"""Of the parts' correlations this quantile counts: in a copy the weakest quarter, too, changes alike."""
 LEAST_PLACES = 0.12
 """Share of the grid that must move in both cines for a comparison to mean anything."""
 SPEEDS = np.geomspace(0.3, 3.4, 25)
@@ -46,9 +54,9 @@ LIMITS = (-0.12, 0.36)
 class Alignment:
     """How `second` lies in `first`.
 
-    score: 0 to 1, see SUPPORT. change: the same of what changes in time alone. window: what of the first cine's frame
-    the second shows. mirrored: left and right are exchanged. speed: frames of the second per frame of the first.
-    frames: of the first cine that the line spans. share: of the first and of the second cine that is common.
+    score: 0 to 1, see SUPPORT. change: correlation of what changes in time alone, see WEAKEST. window: what of the
+    first cine's frame the second shows. mirrored: left and right are exchanged. speed: frames of the second per frame
+    of the first. frames: of the first cine that the line spans. share: of the first and of the second that is common.
     """
 
     score: float
@@ -94,15 +102,25 @@ def align(first: Fingerprint, second: Fingerprint, window: Window, *, mirrored: 
 def _change(
     first: Fingerprint, pairs: NDArray[np.int64], window: Window, shown: FloatArray, weight: FloatArray
 ) -> float:
-    """Return how well what changes from frame to frame agrees along a line.
+    """Return how well what changes from frame to frame agrees along a line, in the parts of the picture: see WEAKEST.
 
-    Near-field echoes, reverberations and the sector's edge are alike in all cines of a probe, but they stay.
+    Near-field echoes, reverberations and the sector's edge are alike in all cines of a probe, but they stay; a lesion
+    that comes and goes may be alike in two, but only where it lies.
     """
     seen = first.thumbs[pairs[:, 0]]
     own, own_weight = bands(seen, first.moving, side=SIDE, fine=FINEST[0], coarse=FINEST[1], window=window)
     common = np.sqrt(own_weight * weight)
     a, b = ((frames - frames.mean(axis=0)) * common for frames in (own, shown[pairs[:, 1]]))
-    return float((a * b).sum() / max(1e-6, float(np.sqrt((a * a).sum() * (b * b).sum()))))
+    held = _parts(common[None]) > LEAST_HELD * (SIDE // PARTS) ** 2
+    if not held.any():
+        return 0.0
+    agreement = _parts(a * b) / np.sqrt(np.maximum(_parts(a * a) * _parts(b * b), 1e-12))
+    return float(np.quantile(agreement[held], WEAKEST))
+
+
+def _parts(frames: FloatArray) -> FloatArray:
+    """Return the sums (PARTS, PARTS) of frames (T, SIDE, SIDE) over time and over the parts of the picture."""
+    return np.asarray(frames.reshape(len(frames), PARTS, SIDE // PARTS, PARTS, -1).sum(axis=(0, 2, 4)))
 
 
 def _units(shown: FloatArray, weight: FloatArray) -> FloatArray:
@@ -143,15 +161,15 @@ def _along(similarity: FloatArray, slope: float, steps: list[float], speed: floa
         found = _along(similarity.T, 1 / slope, steps[::-1], 1 / speed)
         return None if found is None else _Line(found.score, speed, found.pairs[:, ::-1])
     rows, columns = similarity.shape
-    row = np.arange(0, rows, max(1, round(rows / ROWS)))  # of many rows some tell as much
+    row = np.arange(0, rows, max(1, round(min(rows, columns / slope) / ROWS)))  # of many rows some tell as much
     offsets = np.arange(-np.ceil(slope * rows), columns)
     place = np.rint(slope * row + offsets[:, None]).astype(np.int64)
     valid = (place >= 0) & (place < columns)
     counts = valid.sum(axis=1)
     sums = np.where(valid, similarity[row, np.clip(place, 0, columns - 1)], 0).sum(axis=1)
-    steps = [steps[0] * row[1] if len(row) > 1 else steps[0], steps[1]]
-    least = max(4.0, LEAST_FRAMES / steps[0])
-    scores = np.where(counts >= least, sums / (counts + SUPPORT), -1)
+    spanned = counts * steps[0] * (row[1] if len(row) > 1 else 1) * min(1.0, speed)
+    is_long = (counts >= LEAST_PAIRS) & (spanned >= LEAST_FRAMES)
+    scores = np.where(is_long, sums / np.maximum(counts, 1) * spanned / (spanned + SUPPORT), -1)
     top = int(np.argmax(scores))
     if scores[top] <= 0:
         return None

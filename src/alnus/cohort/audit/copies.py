@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from alnus.cohort.audit.alignment import NONE, Alignment, align
-from alnus.cohort.audit.search import candidates
+from alnus.cohort.audit.search import Candidate, candidates
 from alnus.media.fingerprint import Fingerprint, fingerprint
 from alnus.media.store import CineStore
 
-SAME = 0.78
-"""Least `score` and `change` of a copy. Measured (docs/explanation/leakage.md): different recordings of one probe and
-posture reach 0.70, copies begin at 0.85."""
-LIKELY = 0.55
-"""Least score of the coarse search that is worth an alignment; the worst of the measured copies have 0.74."""
+SAME: tuple[tuple[float, float], ...] = ((0.8, 0.7), (0.9, 0.3))
+"""Least `score` and `change` of a copy: pairs of which one must hold. The second is for a second of a calm cine, where
+a codec leaves little of the change. Measured: docs/explanation/leakage.md."""
+LIKELY = 0.45
+"""Least score of the coarse search that is worth an alignment; copies have 0.6 and more."""
 PART = 0.8
 """Share of a cine below which only a part of it is in the other."""
 LEAST_COPIED = 4
@@ -72,15 +72,24 @@ def copies(prints: Sequence[Fingerprint], *, progress: Callable[[int, int], None
             first, second = usable[order.first], usable[order.second]
             key = (min(first, second), max(first, second))
             known = best[key].alignment if key in best else NONE
-            if _strength(known) >= SAME:
+            if _strength(known) >= 1:
                 break
-            found = align(chosen[order.first], chosen[order.second], order.window, mirrored=order.mirrored)
+            found = _aligned(chosen[order.first], chosen[order.second], order)
             if _strength(found) > _strength(known):
                 best[key] = Copy(first, second, found)
         if progress is not None:
             progress(done, len(pairs))
-    return [best[key] for key in sorted(best) if _strength(best[key].alignment) >= SAME]
+    return [best[key] for key in sorted(best) if _strength(best[key].alignment) >= 1]
+
+
+def _aligned(first: Fingerprint, second: Fingerprint, order: Candidate) -> Alignment:
+    """Return the best alignment; where it is doubtful, also that which starts from the window that it found."""
+    found = align(first, second, order.window, mirrored=order.mirrored)
+    if found is NONE or _strength(found) >= 1:
+        return found
+    return max(found, align(first, second, found.window, mirrored=order.mirrored), key=_strength)
 
 
 def _strength(alignment: Alignment) -> float:
-    return min(alignment.score, alignment.change)
+    """Return 1 or more for a copy."""
+    return max(min(alignment.score / score, alignment.change / change) for score, change in SAME)

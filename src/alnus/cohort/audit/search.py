@@ -10,26 +10,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alnus.cohort.audit.alignment import Window
-from alnus.media.fingerprint import BoolArray, Fingerprint, FloatArray, bands
+from alnus.media.fingerprint import WHOLE, BoolArray, Fingerprint, FloatArray, bands
 
 SIDE = 16
-FINE, COARSE = 1.2, 4.0
-QUERIES = 12
-"""Frames of a cine that are looked for in every other."""
-DENSE = 48
+FINE, COARSE = 0.9, 3.0
+QUERY_EVERY = 5
+"""Frames between those of a cine that are looked for in every other: a part of 16 frames holds three of them."""
+QUERIES = (12, 64)
+"""Fewest and most of them."""
+DENSE = 64
 """Frames of a cine among which they are looked for."""
-KEPT = 96
+KEPT = 64
 """Principal components of the band-passed frames."""
+LEVELLED = 0.1
+"""Share of the first component's variance that is added to each one's before they are brought to one size."""
+BRIEF, DARK = 60, 12.0
+"""In a cine of fewer frames little has moved: there all that is brighter than this on average is compared."""
 AGREEING = 3
 """How many of the queries must be found: a short part of a cine holds no more."""
-EACH = 6
+EACH = 8
 """Others that a cine is compared with in full."""
-CROPS = (0.0, 0.1, 0.2)
-"""What may have been cut off each side; between these the coarse frames agree well enough."""
-WINDOWS: tuple[Window, ...] = tuple(
-    (top, 1 - bottom, left, 1 - right) for top, bottom, left, right in itertools.product(CROPS, repeat=4)
+CROPS = (0.05, 0.15)
+"""What may have been cut off each side: 0 to a fifth is within a twentieth of these, where coarse frames agree."""
+WINDOWS: tuple[Window, ...] = (
+    WHOLE,
+    *((top, 1 - bottom, left, 1 - right) for top, bottom, left, right in itertools.product(CROPS, repeat=4)),
 )
-MIRRORED: tuple[Window, ...] = tuple((a, 1 - a, b, 1 - b) for a, b in itertools.product(CROPS, repeat=2))
 BLOCK = 6_000_000
 """Similarities that are held at once, 4 bytes each."""
 
@@ -49,9 +55,13 @@ def _evenly(count: int, wanted: int) -> NDArray[np.int64]:
     return np.linspace(0, count - 1, wanted).round().astype(np.int64)
 
 
-def _vectors(thumbs: NDArray[np.uint8], moving: BoolArray, window: Window) -> FloatArray:
+def _compared(cine: Fingerprint) -> BoolArray:
+    return cine.moving | (cine.thumbs.mean(axis=0) > DARK) if cine.total < BRIEF else cine.moving
+
+
+def _vectors(thumbs: NDArray[np.uint8], places: BoolArray, window: Window) -> FloatArray:
     """Return frames as unit vectors (T, 256) of their coarse detail through a window."""
-    shown, _ = bands(thumbs, moving, side=SIDE, fine=FINE, coarse=COARSE, window=window)
+    shown, _ = bands(thumbs, places, side=SIDE, fine=FINE, coarse=COARSE, window=window)
     flat = shown.reshape(len(shown), -1)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
 
@@ -60,7 +70,9 @@ def _basis(dense: FloatArray) -> FloatArray:
     """Return the directions (256, KEPT) in which the cohort's frames differ most, scaled so that none dominates."""
     sample = dense[:: max(1, len(dense) // 20_000)]
     values, directions = np.linalg.eigh(sample.T @ sample / len(sample))
-    return np.asarray(directions[:, ::-1][:, :KEPT] / np.sqrt(values[::-1][:KEPT] + values.max() * 0.02), np.float32)
+    return np.asarray(
+        directions[:, ::-1][:, :KEPT] / np.sqrt(values[::-1][:KEPT] + values.max() * LEVELLED), np.float32
+    )
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
@@ -72,21 +84,21 @@ def candidates(
 ) -> list[tuple[Candidate, Candidate]]:
     """Return the pairs that most likely share frames, each in both orders.
 
-    each: others a cine, plain; a third as many mirrored.
+    each: others a cine, plain; half as many mirrored.
 
-    Cost: for N cines about N² x 9 MFLOP (a thousand: 90 s at 100 GFLOP/s) and N² x 6 bytes of memory (reckoned).
+    Cost: for N cines at most N² x 18 MFLOP (those of 320 frames and more; of 100 frames 6) and N² x 6 bytes.
     """
     count = len(prints)
     if count < 2:
         return []
-    raw = np.concatenate([_vectors(p.thumbs[_evenly(len(p.thumbs), DENSE)], p.moving, WINDOWS[0]) for p in prints])
+    raw = np.concatenate([_vectors(p.thumbs[_evenly(len(p.thumbs), DENSE)], _compared(p), WHOLE) for p in prints])
     basis = _basis(raw)
     dense = _unit(raw @ basis)
     scores = np.zeros((2, count, count), np.float16)
     which = np.zeros((2, count, count), np.uint8)
     for index, cine in enumerate(prints):
-        for side, windows in enumerate((WINDOWS, MIRRORED)):
-            scores[side, index], which[side, index] = _scores(cine, windows, basis, dense, mirrored=bool(side))
+        for side in range(2):
+            scores[side, index], which[side, index] = _scores(cine, basis, dense, mirrored=bool(side))
         if progress is not None:
             progress(index + 1, count)
     return _likely(scores, which, each)
@@ -95,7 +107,7 @@ def candidates(
 def _likely(scores: NDArray[np.float16], which: NDArray[np.uint8], each: int) -> list[tuple[Candidate, Candidate]]:
     """Return the likely pairs out of the scores (2, N, N) of all, plain and mirrored."""
     pairs: dict[tuple[int, int, int], None] = {}
-    for side, wanted in enumerate((each, max(1, each // 3))):
+    for side, wanted in enumerate((each, max(1, each // 2))):
         both = np.maximum(scores[side], scores[side].T).astype(np.float32)
         np.fill_diagonal(both, -1)
         wanted = min(wanted, len(both) - 1)
@@ -103,20 +115,27 @@ def _likely(scores: NDArray[np.float16], which: NDArray[np.uint8], each: int) ->
             pairs |= {(side, min(row, int(column)), max(row, int(column))): None for column in columns}
 
     def order(side: int, first: int, second: int) -> Candidate:
-        window = (MIRRORED if side else WINDOWS)[which[side, first, second]]
+        window = WINDOWS[which[side, first, second]]
         return Candidate(first, second, window, bool(side), float(scores[side, first, second]))
 
     return [(order(side, a, b), order(side, b, a)) for side, a, b in pairs]
 
 
+def _queries(cine: Fingerprint) -> NDArray[np.int64]:
+    """Return which thumbnails of a cine are looked for in the others."""
+    fewest, most = QUERIES
+    wanted = min(most, max(fewest, -(-cine.total // QUERY_EVERY)), len(cine.thumbs))
+    return _evenly(len(cine.thumbs), wanted)
+
+
 def _scores(
-    cine: Fingerprint, windows: Sequence[Window], basis: FloatArray, dense: FloatArray, *, mirrored: bool
+    cine: Fingerprint, basis: FloatArray, dense: FloatArray, *, mirrored: bool
 ) -> tuple[FloatArray, NDArray[np.int64]]:
     """Return for each cine how well the best window of this one is found in it, and which window that is."""
-    chosen = cine.thumbs[_evenly(len(cine.thumbs), QUERIES)]
-    queries = np.stack([_vectors(chosen, cine.moving, window) for window in windows], axis=1)  # (Q, W, 256)
+    chosen, places = cine.thumbs[_queries(cine)], _compared(cine)
+    queries = np.stack([_vectors(chosen, places, window) for window in WINDOWS], axis=1)  # (Q, W, 256)
     if mirrored:  # the other cine's frames stay as they are
-        queries = queries.reshape(QUERIES, len(windows), SIDE, SIDE)[..., ::-1].reshape(queries.shape)
+        queries = queries.reshape(-1, SIDE, SIDE)[..., ::-1].reshape(queries.shape)
     queries = _unit(queries @ basis).reshape(-1, KEPT)
     videos = len(dense) // DENSE
     block = max(1, BLOCK // (len(queries) * DENSE))
@@ -126,7 +145,7 @@ def _scores(
             for start in range(0, videos, block)
         ],
         axis=1,
-    ).reshape(QUERIES, len(windows), videos)
+    ).reshape(len(chosen), len(WINDOWS), videos)
     agreeing = np.partition(peaks, -AGREEING, axis=0)[-AGREEING:].mean(axis=0)  # (W, videos)
     which = agreeing.argmax(axis=0)
     return agreeing[which, np.arange(videos)], which
