@@ -116,3 +116,17 @@ def test_a_folder_that_is_not_there_or_holds_no_media_is_refused(tmp_path):
     touch(tmp_path / "study" / "a.txt")
     with pytest.raises(CohortError, match=r"holds no video and no DICOM image \(1 other files\)"):
         from_folder(tmp_path / "study", tmp_path / "cohort.csv")
+
+
+def test_what_a_file_is_counts_and_not_its_name_and_what_is_skipped_is_told_by_kind(tmp_path):
+    root = tmp_path / "export"
+    dicom(root / "IM1", "SECRET-9")
+    marked = (root / "IM1").read_bytes()
+    (root / "bare").write_bytes(marked[132 + 12 + int.from_bytes(marked[140:144], "little") :])
+    (root / "VTS_01").write_bytes(b"\x00\x00\x01\xba" + bytes(600))
+    (root / "phone").write_bytes(b"\x00\x00\x00\x18ftypisom" + bytes(600))
+    touch(root / "a.flv", root / "b.txt", root / "c.txt", root / "README", root / "x.Mueller", root / "scan.19610314")
+    report = from_folder(root, tmp_path / "cohort.csv")
+    assert set(drafted(tmp_path / "cohort.csv")) == {f"export/{name}" for name in ("IM1", "bare", "VTS_01", "phone")}
+    assert report.skipped == 6
+    assert "skipped: 1 .flv, 2 .txt, 1 no suffix, 2 others" in report.notes

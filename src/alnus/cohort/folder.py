@@ -6,7 +6,9 @@ A DICOM header's patient id groups the files of one patient and is written nowhe
 from __future__ import annotations
 
 import os
+import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +17,12 @@ import pandas as pd
 import pydicom
 
 from alnus.errors import CohortError
+from alnus.media.containers import HEAD_BYTES, VIDEOS, sniffed
 from alnus.provenance import atomic_path
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mpeg", ".mpg", ".mkv", ".webm", ".wmv", ".gif")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+SUFFIX = re.compile(r"\.(?=.*[a-z])[a-z0-9]{1,4}")
 HEADER_TAGS = ["PatientID", "IssuerOfPatientID", "Rows"]
 
 
@@ -67,24 +71,24 @@ def from_folder(root: Path, out: Path) -> FolderReport:
         raise CohortError(f"{out}: exists already and may have been filled in; name another file or remove it")
     found: list[_Found] = []
     unreadable: list[str] = []
-    skipped = 0
+    skipped: Counter[str] = Counter()
     for path in _files(root):
         if path.is_symlink() or not path.is_file():
-            skipped += 1
+            skipped["links and no files"] += 1
         elif not _is_text(path):
             unreadable.append(ascii(str(path.relative_to(root))))
-        elif path.suffix.lower() in VIDEO_SUFFIXES:
+        elif path.suffix.lower() in DICOM_SUFFIXES or (kind := _kind(path)) == "dicom":
+            skipped["DICOM without an image"] += _add_dicom(root, path, found, unreadable)
+        elif kind in VIDEOS or path.suffix.lower() in VIDEO_SUFFIXES:
             found.append(_Found(path.relative_to(root), is_dicom=False))
-        elif not _is_dicom(path):
-            skipped += 1
         else:
-            skipped += _add_dicom(root, path, found, unreadable)
+            skipped[_suffix(path)] += 1
     if not found:
-        raise CohortError(f"{root}: holds no video and no DICOM image ({skipped} other files)")
+        raise CohortError(f"{root}: holds no video and no DICOM image ({skipped.total()} other files)")
     patients = _patients(found)
     _write(root, out, found, patients)
-    notes = _notes(out, found, unreadable)
-    return FolderReport(out, len(set(patients)), len(found), skipped, tuple(unreadable), notes)
+    notes = _notes(out, found, unreadable, +skipped)
+    return FolderReport(out, len(set(patients)), len(found), skipped.total(), tuple(unreadable), notes)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -104,15 +108,19 @@ def _is_text(path: Path) -> bool:
     return str(path).isprintable()
 
 
-def _is_dicom(path: Path) -> bool:
-    """Tell whether a file says that it is DICOM: by its name, or by PS3.10's mark after the preamble (7.1)."""
-    if path.suffix.lower() in DICOM_SUFFIXES:
-        return True
+def _suffix(path: Path) -> str:
+    """Return a file's suffix, "no suffix", or "others" for what is a number or a word after a dot: it may be a name."""
+    suffix = path.suffix.lower()
+    return (suffix if SUFFIX.fullmatch(suffix) else "others") if suffix else "no suffix"
+
+
+def _kind(path: Path) -> str | None:
+    """Return what a file's first bytes are, whatever it is called; None where that is nothing that is read."""
     try:
         with path.open("rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
+            return sniffed(stream.read(HEAD_BYTES))
     except OSError:
-        return False
+        return None
 
 
 def _add_dicom(root: Path, path: Path, found: list[_Found], unreadable: list[str]) -> int:
@@ -121,7 +129,8 @@ def _add_dicom(root: Path, path: Path, found: list[_Found], unreadable: list[str
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a header's quirks are the ingestion's to report
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)
+            bare = _kind(path) == "dicom"  # without PS3.10's mark, too, as ingestion reads it
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=bare)
             has_image = "Rows" in header  # (0028,0010), in every image (PS3.3 C.7.6.3)
             patient = str(header.get("PatientID", "") or "").strip()  # (0010,0020)
             issuer = str(header.get("IssuerOfPatientID", "") or "").strip()  # (0010,0021)
@@ -159,7 +168,7 @@ def _write(root: Path, out: Path, found: Sequence[_Found], patients: Sequence[st
         frame.to_csv(temporary, index=False)
 
 
-def _notes(out: Path, found: Sequence[_Found], unreadable: Sequence[str]) -> tuple[str, ...]:
+def _notes(out: Path, found: Sequence[_Found], unreadable: Sequence[str], skipped: Counter[str]) -> tuple[str, ...]:
     notes = [
         f"fill column label in {out}: 1 = metastasis by pathology, 0 = none, the same for all rows of a patient",
         "fill column center with the hospital, or leave it empty in every row",
@@ -168,6 +177,8 @@ def _notes(out: Path, found: Sequence[_Found], unreadable: Sequence[str]) -> tup
     ]
     if any(file.is_dicom and not file.header_patient for file in found):
         notes.append("some DICOM files have no patient id: their patient is the folder or file name")
+    if skipped:
+        notes.append("skipped: " + ", ".join(f"{number} {kind}" for kind, number in sorted(skipped.items())))
     if unreadable:
         notes.append(f"{len(unreadable)} files cannot be read and are not in the table, the first: {unreadable[0]}")
     return tuple(notes)
