@@ -36,9 +36,15 @@ def pages_with(find) -> list:
     return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES if find(page)]
 
 
+@pytest.fixture
+def desk(tmp_path, tidy_desk) -> Path:
+    """A reader's working directory of her own: what one page writes is not there for the next."""
+    return Path(shutil.copytree(tidy_desk, tmp_path / "desk"))
+
+
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory, small_cohort, finished_study) -> Path:
-    """A reader's working directory: her cohort, a clip, a folder of videos, ALN-Ultra, and an earlier run."""
+def tidy_desk(tmp_path_factory, small_cohort, finished_study) -> Path:
+    """A cohort, a clip, a folder of videos, ALN-Ultra, and an earlier run."""
     folder = tmp_path_factory.mktemp("desk")
     shutil.copytree(small_cohort.parent, folder, dirs_exist_ok=True)
     shutil.copytree(finished_study, folder / "runs" / "first")

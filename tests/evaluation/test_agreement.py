@@ -84,6 +84,13 @@ def test_full_agreement_is_one_without_width_and_opposite_calls_are_minus_one():
     assert fleiss_kappa(np.stack([a, a], axis=1)).estimate == 1
 
 
+def test_a_reader_who_calls_everybody_the_same_agrees_as_by_chance_without_a_warning():
+    for seed in range(50):
+        calls = np.random.default_rng(seed).random(21 + seed) < 0.4
+        found = cohen_kappa(calls * 1, np.ones(len(calls), int))
+        assert (found.estimate, found.low, found.high) == pytest.approx((0, 0, 0), abs=1e-7)
+
+
 def test_text_is_a_category_like_any_other():
     a, b = readers(levels=2).T
     words = np.array(["", "no", "yes"])

@@ -44,7 +44,8 @@ def cohen_kappa(
     ratings: (patients,), calls or ordinal grades, numbers or text. weights: None for names without order; "linear" or
     "quadratic" where a disagreement by two categories is worse than by one: categories are those that occur, in
     their order, one apart each, numbers by size and text by the alphabet. Readers who agree on every patient have
-    kappa 1 and an interval without width, which is no sign of certainty.
+    kappa 1 and an interval without width, which is no sign of certainty; so has kappa 0, where one of them gave all
+    patients one category.
     Raises CohortError for missing values, fewer than two patients, and where both gave all patients one category,
     for then kappa does not exist.
     """
@@ -102,7 +103,8 @@ def _codes(values: NDArray[np.generic]) -> NDArray[np.intp]:
 def _cohen(table: FloatArray, weights: Weights | None, confidence: float) -> Kappa:
     from statsmodels.stats.inter_rater import cohens_kappa  # half a second
 
-    found = cohens_kappa(table, wt=weights, return_results=True)
+    with np.errstate(invalid="ignore"):  # a variance of 0 comes out as -4e-17, whose root statsmodels takes
+        found = cohens_kappa(table, wt=weights, return_results=True)
     distance = np.abs(np.subtract.outer(np.arange(len(table)), np.arange(len(table)))).astype(np.float64)
     power = {None: 0, "linear": 1, "quadratic": 2}[weights]
     disagreement = np.where(distance > 0, distance**power, 0.0) / max((len(table) - 1) ** power, 1)
