@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from alnus.media.quality.observing import ranked
-from alnus.media.quality.outline import closed, opened
+from alnus.media.quality.outline import closed, hull_corners, opened
 from alnus.media.quality.windows import largest, smallest, summed
 
 
@@ -45,3 +46,15 @@ def test_windows_are_those_of_scipys_filters(side):
         )
     mean = ndimage.uniform_filter(values.astype(np.float64), side, mode="nearest")
     np.testing.assert_array_equal(summed(values.astype(np.uint32), side), np.round(mean * side**2))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_corners_of_a_hull_are_qhulls(seed):
+    generator = np.random.default_rng(seed)
+    region = generator.random((60, 80)) < 10 ** generator.uniform(-3, -0.5)
+    region[[5, 50, 40], [7, 9, 70]] = True
+    points = np.argwhere(region)[:, ::-1]
+    corners = hull_corners(region)
+    assert {tuple(corner) for corner in corners} == {tuple(point) for point in points[ConvexHull(points).vertices]}
+    (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
+    assert abs((x * next_y - next_x * y).sum()) / 2 == pytest.approx(ConvexHull(points).volume)  # they go around
