@@ -110,6 +110,34 @@ def test_what_the_options_cannot_mean_is_refused(predictions, words, message):
         run("evaluate", predictions, *QUICK, *words)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("evaluation.primary=[tin,bob]", "evaluation.primary: 'bob' is no network or reader of this study"),
+        ("evaluation.subgroups=[shoe_size]", "evaluation.subgroups: 'shoe_size' is no clinical column of cohort.csv"),
+        ("evaluation.fusion=[shoe_size]", "evaluation.fusion: 'shoe_size' is no clinical column of cohort.csv"),
+    ],
+)
+def test_a_study_refuses_what_it_cannot_evaluate_before_any_work(small_cohort, tmp_path, setting, message):
+    with pytest.raises(AlnusError, match=message):
+        run("study", small_cohort, "--preset", "small", "--models", "tin", "--out", tmp_path / "run", "--set", setting)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cohorts_readers_are_evaluated_by_its_clinical_columns(tmp_path):
+    rng = np.random.default_rng(4)
+    label = np.tile([0, 1, 0], 10)
+    table = pd.DataFrame({"patient_id": [f"p{i}" for i in range(30)], "label": label, "center": "North"})
+    table["video"] = table["patient_id"] + ".avi"
+    table["reader_anna"] = (rng.random(30) < 0.2 + 0.6 * label) * 1
+    table["age"] = rng.integers(30, 80, 30)
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    found = json.loads(run("evaluate", tmp_path / "cohort.csv", *QUICK, "--json"))["sets"]["all"]
+    levels = [row["level"] for row in found["subgroups"]["sources"]["anna"]["rows"]]
+    assert len(levels) == 3
+    assert found["sources"]["anna"]["reasons"]["calibration"].startswith("the source makes 0/1 calls")
+
+
 def test_neither_a_table_nor_auc_values_is_a_usage_error():
     result = CliRunner().invoke(cli.app, ["evaluate"])
     assert result.exit_code == 2

@@ -11,13 +11,19 @@ from alnus.study.truth import CEILINGS
 
 
 def check_comparisons(config: StudyConfig, cohort: Cohort) -> None:
-    """Refuse a declared comparison of a source that the study will not have. Raises ConfigError."""
+    """Refuse a declared comparison of a source, or a column, that the study will not have. Raises ConfigError."""
     known = {*config.models, *cohort.readers, *(CEILINGS if cohort.is_phantom else ())}
-    for pair in config.evaluation.comparisons or ():
-        for name in pair:
-            if name not in known:
-                named = ", ".join(sorted(known))
-                raise ConfigError(f"evaluation.comparisons: '{name}' is no network or reader of this study ({named})")
+    primary = config.evaluation.primary
+    named = {"comparisons": config.evaluation.comparisons or (), "primary": (primary,) if primary else ()}
+    for key, pairs in named.items():
+        for name in (name for pair in pairs for name in pair if name not in known):
+            there = ", ".join(sorted(known))
+            raise ConfigError(f"evaluation.{key}: '{name}' is no network or reader of this study ({there})")
+    columns = ("center", *cohort.clinical)
+    for key in ("subgroups", "fusion"):
+        for name in (name for name in getattr(config.evaluation, key) or () if name not in columns):
+            there = ", ".join(columns)
+            raise ConfigError(f"evaluation.{key}: '{name}' is no clinical column of {cohort.source.name} ({there})")
 
 
 def check_networks(config: StudyConfig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from alnus.evaluation.likelihood_ratios import negative_likelihood_ratio, positi
 from alnus.evaluation.operating_points import roc_band, sensitivity_at, specificity_at
 from alnus.evaluation.partial_area import partial_auc
 from alnus.evaluation.proportions import MEASURES, Counts, confusion
+from alnus.evaluation.resampling import BCA_LIMIT
 from alnus.evaluation.roc import roc_curve
 from alnus.evaluation.summary.frozen import Frozen
 from alnus.evaluation.summary.probabilities import probability_statistics
@@ -103,10 +104,13 @@ def _add_curve(found: Found, labels: Any, scores: Any, config: EvaluationConfig)
     found.add("auc_logit", lambda: marked(auc(labels, scores, confidence=level, interval="logit")))
     given: dict[str, Any] = {"confidence": level, "replicates": config.replicates}
     high, most = config.fixed_specificity, config.fixed_sensitivity
+    shape: Literal["bca", "percentile"] = "bca" if len(labels) <= BCA_LIMIT else "percentile"
     computed = {
         "sensitivity_at_specificity": lambda: marked(sensitivity_at(labels, scores, high, **given)),
         "specificity_at_sensitivity": lambda: marked(specificity_at(labels, scores, most, **given)),
-        "partial_auc": lambda: marked(partial_auc(labels, scores, low=high, **given), axis="specificity", at=high),
+        "partial_auc": lambda: marked(
+            partial_auc(labels, scores, low=high, interval=shape, **given), axis="specificity", at=high
+        ),
         "roc_band": lambda: as_json(roc_band(labels, scores, points=BAND_POINTS, **given), digits=6),
     }
     for name, compute in computed.items():

@@ -1,4 +1,4 @@
-"""Subgroups of one set as rows of a forest plot, for each model, and whether a measure differs among them."""
+"""Subgroups of one set as rows of a forest plot, for each model (each reader where there is none), with tests."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ def subgroups_of(
     if not here:
         reason = "; ".join(f"{item['name']}: {item['reason']}" for item in stated) or NONE
         return {"variables": stated, "sources": {}, "reason": reason}
-    models = [name for name in rows["source"].unique() if kinds[name] == "model"]
-    return {"variables": stated, "sources": {name: _of_source(rows, name, here, config) for name in sorted(models)}}
+    sources = sorted(rows["source"].unique())
+    shown = [name for name in sources if kinds[name] == "model"] or [
+        name for name in sources if kinds[name] == "reader"
+    ]
+    return {"variables": stated, "sources": {name: _of_source(rows, name, here, config) for name in shown}}
 
 
 def _of_source(
