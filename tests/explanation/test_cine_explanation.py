@@ -10,13 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from alnus.clips import Sample, cine_clips
+from alnus.clips import Sample, cine_clips, clip_tensor
 from alnus.config import ClipConfig, InferenceConfig, NetworkConfig
 from alnus.errors import CohortError, WeightsError
 from alnus.explanation import explain_video
+from alnus.explanation.attribution import explain_clip
 from alnus.explanation.cine import captions
-from alnus.explanation.drawing import WARNING, overlay, sheet
-from alnus.explanation.heat import CineHeat, cine_heat
+from alnus.explanation.drawing import BAR, CURVE_PX, WARNING, bars, overlay, sheet
+from alnus.explanation.heat import CineHeat, cine_heat, every_frame
+from alnus.explanation.tiling import tiles
 from alnus.models import ModelCard, build_from_config, load_model, save_model
 
 SAMPLE = Sample("P1", "cine.dcm", 1)
@@ -144,33 +146,93 @@ def test_the_heat_lies_on_the_stored_pixels_that_caused_it(trained, place):
                 value.abs_()
     heat = cine_heat(model, card, cine_with_a_spot(row, column), keyframe=4).at(4)
     assert heat.shape == (90, 160)
-    rows, columns = np.nonzero(heat > 0.9)
+    rows, columns = np.nonzero(heat > 0.8)
     # the last stage's cells are 32 of 256 pixels, 20 on the frame: the hottest one covers the spot's middle
     assert abs(rows.mean() - (row + 6)) < 20
     assert abs(columns.mean() - (column + 6)) < 20
 
 
-def heat_of(maps, indices=(2, 6)):
-    maps = np.asarray(maps, np.float32)[:, None, None] * np.ones((1, 4, 5), np.float32)
-    return CineHeat(0.5, np.array(indices), np.full(len(indices), 1 / len(indices)), maps)
+def heat_of(cells, scored=(2, 6)):
+    cells = np.asarray(cells, np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
+    evidence = cells.mean((1, 2)).astype(np.float64)
+    clip = ClipConfig(frames=4, resize_px=16, side_px=16, channels=1)
+    return CineHeat(0.5, cells, evidence, "mean", (4, 5), clip, np.array(scored))
 
 
-def test_heat_is_linear_in_time_between_the_frames_seen_and_constant_outside():
-    heat = heat_of([1.0, 5.0])
-    values = [float(heat.at(frame)[0, 0]) for frame in range(8)]
-    assert values == pytest.approx([0.2, 0.2, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
+def test_each_frame_has_a_map_of_its_own_as_a_share_of_the_videos_largest():
+    heat = heat_of([1.0, 5.0, 2.0])
+    values = [float(heat.at(frame)[2, 2]) for frame in range(3)]
+    assert values == pytest.approx([0.2, 1.0, 0.4])
+    assert heat.at(0).shape == (4, 5)
+    assert (heat.heaviest, heat.weights.tolist()) == (1, [0.125, 0.625, 0.25])
 
 
-def test_a_frame_that_the_network_did_not_see_says_so():
-    heat = heat_of([1.0, 5.0])
-    assert heat.title(2) == "frame 2"
-    assert heat.title(3) == "frame 3 (heat interpolated)"
-    assert [heat.title(frame) for frame in (0, 7)] == [f"frame {frame} (not seen by the network)" for frame in (0, 7)]
+def test_a_frame_that_did_not_enter_the_score_says_so():
+    heat = heat_of([1.0] * 8)
+    assert [heat.title(frame) for frame in (2, 3, 6)] == ["frame 2", "frame 3 (not scored)", "frame 6"]
+
+
+@pytest.mark.parametrize("sampling", ["dense", "segments", "keyframe"])
+@pytest.mark.parametrize("n_frames", [1, 2, 7, 8, 9, 39, 44, 61, 200])
+@pytest.mark.parametrize("stride", [1, 3, 5])
+def test_every_frame_of_a_cine_lies_in_a_clip_as_the_network_takes_them(sampling, n_frames, stride):
+    clip = ClipConfig(frames=1 if sampling == "keyframe" else 8, sampling=sampling, stride=stride)
+    tiled = tiles(n_frames, clip)
+    assert sorted(set(np.concatenate(tiled).tolist())) == list(range(n_frames))
+    assert {len(indices) for indices in tiled} == {clip.frames}
+    for indices in tiled:
+        steps = set(np.diff(indices))
+        assert sampling != "dense" or n_frames < 8 * stride or steps == {stride}
+        assert min(steps, default=0) >= 0
+    # at most twice as many as hold every frame once, and where the frames divide evenly just as many
+    fewest = -(-n_frames // clip.frames)
+    assert len(tiled) <= 2 * fewest + stride
+    assert n_frames % (clip.frames * stride) or len(tiled) == fewest
+
+
+@pytest.mark.parametrize(("name", "slack"), [("image", 0), ("tin", 0), ("resnet3d", 2), ("r2plus1d", 2)])
+def test_the_only_frame_with_content_is_the_heaviest_though_no_scored_clip_holds_it(trained, name, slack):
+    # tin's two clips score 8 of 40 frames; filters of the 3-D networks reach two frames further
+    model, card = load_model(trained(name))
+    cine = np.full((40, 64, 64), 128, np.uint8)
+    cine[18, 16:32, 16:32] = 255
+    heat = cine_heat(model, card, cine)
+    assert len(heat.weights) == len(heat.cells) == 40
+    assert abs(heat.heaviest - 18) <= slack
+    assert 18 not in heat.scored or name in ("resnet3d", "r2plus1d")
+
+
+def test_a_tiled_clip_gets_the_map_that_the_clip_alone_gets(trained):
+    model, card = load_model(trained("resnet3d"))
+    cells, _, _ = every_frame(model, card, speckle(length=8))
+    alone = explain_clip(model, clip_tensor(speckle(length=8)[4:], card.network.clip)[None]).frame_cells[0]
+    assert cells[4:] == pytest.approx(alone.numpy(), abs=1e-6)
+
+
+def test_the_curve_has_a_bar_a_frame_and_marks_the_one_shown():
+    strip = bars(np.array([0.0, 0.25, 0.5, 0.25]), 80, frame=2)
+    heights = (strip == BAR).all(-1).sum(0)
+    assert strip.shape == (CURVE_PX, 80, 3)
+    assert not heights[:20].any()
+    assert (heights[20:40] == heights[60:]).all()
+    assert heights[20] == 21
+    marked = (strip == WARNING).all(-1).sum(0)
+    assert (marked[40:60] == CURVE_PX - 2).all()
+    assert not marked[:40].any()
+
+
+def test_the_numbers_name_the_heaviest_frame_and_those_scored(trained, tmp_path):
+    made = explain_video(trained("tin"), Sample("P1", "v", keyframe=7), Store(speckle()), tmp_path / "a", video=False)
+    record = json.loads(made.json.read_text())
+    assert record["heaviest_frame"] == made.heaviest == int(np.argmax(record["frame_weights"]))
+    assert record["scored_frames"] == [0, 2, 3, 5, 6, 8, 9, 11]
+    assert record["frame_indices"] == list(range(LENGTH))
+    assert record["heat_cells"] == "2 x 2"
 
 
 def test_heat_without_evidence_is_zero_and_said_so(trained, tmp_path):
     heat = heat_of([0.0, 0.0])
-    assert not heat.at(3).any()
+    assert not heat.at(1).any()
     directory = trained("tin", prefers=0)  # all evidence is for the other class
     _, card = load_model(directory)
     assert "no evidence for metastasis found" in captions(card, heat, phantom=False)[0][0]

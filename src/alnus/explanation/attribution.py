@@ -1,5 +1,7 @@
 """Grad-CAM over the frames of a clip, from the same pass that gives the probability.
 
+A network is explained through `features(clip)`, its last stage as (batch, channels, frames', height', width'), and
+`head(features)`, the logits: whatever has these two is explained.
 Source: Selvaraju et al., "Grad-CAM", ICCV 2017, section 3; for the frames' weights Draelos and Carin, "HiResCAM",
 arXiv:2011.08891, section 3.
 Departures: the map has a time axis. The gradient's mean is taken over space and time; in the networks of frames that is
@@ -8,55 +10,81 @@ also each frame's own mean, because their logits are the mean of the frames' log
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from alnus.models import FrameResNet, Network
+from alnus.models import Network
 
 METASTASIS = 1  # the class whose evidence is shown
+FIRST_STAGE = "layer1"  # of a network whose later stages merge frames: here each is still apart
 
 
 @dataclass(frozen=True)
 class ClipExplanation:
     """What a network makes of each clip of a batch.
 
-    probability: (batch,), of the target class. cam: (batch, frames, height, width), evidence for the target, not
-    negative, in the logit's unit. Both from one forward pass.
+    probability: (batch,), of the target class. cells: (batch, frames', height', width'), the Grad-CAM at the last
+    stage's own resolution: evidence for the target, not negative, in the logit's unit. size: (frames, height, width) of
+    the clip. evidence: (batch, frames), how much each frame says for the target, not negative; None unless asked for.
+    measure: in words, what `evidence` is.
     """
 
     probability: Tensor
-    cam: Tensor
+    cells: Tensor
+    size: tuple[int, int, int]
+    evidence: Tensor | None
+    measure: str
+
+    @property
+    def cam(self) -> Tensor:
+        """The map at each pixel of each frame, linear between the cells: (batch, frames, height, width)."""
+        return _resized(self.cells, self.size)
+
+    @property
+    def frame_cells(self) -> Tensor:
+        """The map of each frame, at the last stage's resolution in space: (batch, frames, height', width')."""
+        return _resized(self.cells, (self.size[0], self.cells.shape[2], self.cells.shape[3]))
 
 
 def grad_cam(model: Network, clip: Tensor, *, target: int = METASTASIS) -> Tensor:
     """Return the evidence for a class at each pixel of each frame: (batch, frames, height, width), not negative.
 
     clip: (batch, channels, frames, height, width), as the network takes it. The network must be evaluating.
-    The last stage's map, linearly interpolated in space and, where the network halves it, in time.
+    The last stage's map, linearly interpolated in space and, where the network merges frames, in time.
     """
     return explain_clip(model, clip, target=target).cam
 
 
-def explain_clip(model: Network, clip: Tensor, *, target: int = METASTASIS) -> ClipExplanation:
+def explain_clip(
+    model: Network, clip: Tensor, *, target: int = METASTASIS, with_evidence: bool = False
+) -> ClipExplanation:
     """Return the probability and the Grad-CAM of each clip, at the cost of one forward pass.
 
     The gradient is needed only from the logits back to the last stage, so the stages below record nothing.
+    with_evidence: of each frame too. A network whose last stage keeps every frame apart has it from the same pass; of
+    the others it is taken where frames still are apart, at the first stage, which costs the way back to there.
     """
     _refuse_training(model)
-    with torch.no_grad():
+    with _recording(model, wanted=with_evidence) as held:
         features = model.features(clip)  # (batch, channels, frames', height', width')
-    features.requires_grad_()
+        if not held:
+            features.requires_grad_()
     with torch.enable_grad():
         logits = model.head(features)
-        (gradient,) = torch.autograd.grad(logits[:, target].sum(), features)
+    gradient, *early = torch.autograd.grad(logits[:, target].sum(), [features, *held])
+    size = (clip.shape[2], clip.shape[3], clip.shape[4])
     with torch.no_grad():
-        weights = gradient.mean((2, 3, 4), keepdim=True)
-        coarse = functional.relu((weights * features).sum(1, keepdim=True))
-        cam = functional.interpolate(coarse, size=clip.shape[2:], mode="trilinear", align_corners=False)[:, 0]
-        return ClipExplanation(logits.softmax(1)[:, target], cam)
+        cells = functional.relu((gradient.mean((2, 3, 4), keepdim=True) * features).sum(1))
+        evidence, measure = None, ""
+        if with_evidence:
+            stages = list(zip(early, held, strict=True))
+            evidence, measure = _evidence(cells, stages, frames=size[0])
+        return ClipExplanation(logits.softmax(1)[:, target].detach(), cells.detach(), size, evidence, measure)
 
 
 def frame_weights(model: Network, clip: Tensor, *, target: int = METASTASIS) -> Tensor:
@@ -69,49 +97,65 @@ def shares(evidence: Tensor) -> Tensor:
     return evidence / evidence.sum(-1, keepdim=True).clamp_min(torch.finfo(evidence.dtype).tiny)
 
 
-def frame_evidence(model: Network, clip: Tensor, *, target: int = METASTASIS, cam: Tensor | None = None) -> Tensor:
-    """Return how much each frame says for a class: (batch, frames), not negative, comparable between clips.
+def frame_evidence(model: Network, clip: Tensor, *, target: int = METASTASIS) -> Tensor:
+    """Return how much each frame says for a class: (batch, frames), not negative, comparable between clips."""
+    evidence = explain_clip(model, clip, target=target, with_evidence=True).evidence
+    assert evidence is not None  # it was asked for
+    return evidence
 
-    A network of frames: the mean of each frame's Grad-CAM (`cam`, where it is known already). A 3-D network, whose last
-    stage has merged eight frames into one: gradient times activation at the first stage, where every frame is still
-    apart, summed over channels, the positive part averaged over the frame; that costs a backward pass more.
+
+def _evidence(cells: Tensor, early: list[tuple[Tensor, Tensor]], *, frames: int) -> tuple[Tensor, str]:
+    """Return the evidence of each frame, (batch, frames), and what it is in words.
+
+    cells: (batch, frames', height', width'). early: gradient and activation of the first stage, where it was recorded.
     """
-    if not isinstance(model, FrameResNet):
-        return _first_stage_evidence(model, clip, target).mean((2, 3))
-    return (grad_cam(model, clip, target=target) if cam is None else cam).mean((2, 3))
+    if cells.shape[1] == frames:
+        return cells.mean((2, 3)), "mean of the frame's Grad-CAM"
+    if not early:
+        return _in_time(cells.mean((2, 3)), frames), "mean of the Grad-CAM, linear between the stages' merged frames"
+    gradient, activation = early[0]
+    found = functional.relu((gradient * activation).sum(1)).mean((2, 3))  # (batch, frames of the first stage)
+    return _in_time(found, frames), "positive gradient times activation of the frame at the first stage"
 
 
-def weight_measure(model: Network) -> str:
-    """Return in words what `frame_evidence` measures for this network."""
-    if isinstance(model, FrameResNet):
-        return "mean of the frame's Grad-CAM"
-    return "positive gradient times activation of the frame at the first stage"
+def _in_time(evidence: Tensor, frames: int) -> Tensor:
+    """Interpolate (batch, fewer) to (batch, frames): a stem that pools frames, as Hara's does, leaves fewer."""
+    if evidence.shape[1] == frames:
+        return evidence
+    return functional.interpolate(evidence[:, None], size=frames, mode="linear", align_corners=False)[:, 0]
 
 
-def _first_stage_evidence(model: Network, clip: Tensor, target: int) -> Tensor:
-    """Return the positive evidence at the first stage: (batch, frames, height', width')."""
-    _refuse_training(model)
+def _resized(cells: Tensor, size: tuple[int, int, int]) -> Tensor:
+    if tuple(cells.shape[1:]) == size:
+        return cells
+    return functional.interpolate(cells[:, None], size=size, mode="trilinear", align_corners=False)[:, 0]
+
+
+@contextmanager
+def _recording(model: nn.Module, *, wanted: bool) -> Iterator[list[Tensor]]:
+    """Compute without a record up to the end of the first stage, with one from there on; without one where not wanted.
+
+    Yields a list that then holds the first stage's output, unless that has no axis of frames.
+    """
     held: list[Tensor] = []
 
-    def hold(_module: torch.nn.Module, _inputs: object, output: Tensor) -> Tensor:
+    def hold(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        if output.ndim < 5:  # (batch * frames, ...): frames stay apart to the end
+            return output
         held.append(output.detach().requires_grad_())
+        torch.set_grad_enabled(True)  # until the end of `no_grad` below
         return held[0]
 
-    handle = model.layer1.register_forward_hook(hold)
+    stage = getattr(model, FIRST_STAGE, None) if wanted else None
+    handle = None if stage is None else stage.register_forward_hook(hold)
     try:
-        with torch.enable_grad():
-            logits = model(clip)
+        with torch.no_grad():
+            yield held
     finally:
-        handle.remove()
-    (gradient,) = torch.autograd.grad(logits[:, target].sum(), held[0])
-    evidence = functional.relu((gradient * held[0].detach()).sum(1))  # (batch, frames', height', width')
-    if evidence.shape[1] == clip.shape[2]:
-        return evidence
-    # a stem that pools frames, as Hara's does, leaves fewer
-    size = (clip.shape[2], *evidence.shape[2:])
-    return functional.interpolate(evidence[:, None], size=size, mode="trilinear", align_corners=False)[:, 0]
+        if handle is not None:
+            handle.remove()
 
 
-def _refuse_training(model: Network) -> None:
+def _refuse_training(model: nn.Module) -> None:
     if model.training:
         raise ValueError("the network is in training mode, where its answer is random: call .eval() first")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ from PIL import Image
 
 from alnus.clips.sample import CineSource, GreyFrames, Sample
 from alnus.errors import CohortError
-from alnus.explanation.attribution import weight_measure
-from alnus.explanation.drawing import NOTICE, Grey, Heat, Rgb, overlay, sheet
+from alnus.explanation.drawing import NOTICE, Grey, Heat, Rgb, Weights, overlay, sheet
 from alnus.explanation.heat import CineHeat, cine_heat
 from alnus.media import write_mp4
 from alnus.models import ModelCard, load_model
@@ -52,7 +50,8 @@ class Explanation:
 
     keyframe: the frame shown; None where the still was shown. keyframe_origin: the user's frame, the one that the
     network weighs most, the middle frame (all that an image network sees of a cine without a keyframe), or the still.
-    frame_indices, frame_weights: the frames that the network saw, and each one's share of the evidence.
+    frame_indices, frame_weights: every frame of the cine, and each one's share of the evidence. heaviest: the frame
+    that has most of it, whichever is shown. scored_frames: those of which the score was made.
     """
 
     probability: float
@@ -60,6 +59,8 @@ class Explanation:
     keyframe_origin: KeyframeOrigin
     frame_indices: tuple[int, ...]
     frame_weights: tuple[float, ...]
+    heaviest: int
+    scored_frames: tuple[int, ...]
     png: Path
     mp4: Path | None
     json: Path
@@ -82,7 +83,7 @@ def explain_video(
     facts = store.entry(sample.video)
     keyframe, origin = _keyframe(sample, heat)
     png, mp4 = out / "keyframe.png", out / "cine.mp4" if video and len(frames) > 1 else None
-    _write_png(png, _shown(frames, still, keyframe, heat), heat, card, phantom=facts.phantom)
+    _write_png(png, _shown(frames, still, keyframe, heat), heat, card, keyframe=keyframe, phantom=facts.phantom)
     if mp4 is not None:
         rate = facts.frame_rate_hz or UNKNOWN_RATE_HZ
         write_mp4(mp4, _drawn(frames, heat, card, phantom=facts.phantom), frame_rate_hz=rate)
@@ -90,13 +91,15 @@ def explain_video(
         probability=heat.probability,
         keyframe=keyframe,
         keyframe_origin=origin,
-        frame_indices=tuple(int(index) for index in heat.indices),
+        frame_indices=tuple(range(len(frames))),
         frame_weights=tuple(round(float(weight), 6) for weight in heat.weights),
+        heaviest=heat.heaviest,
+        scored_frames=tuple(int(index) for index in heat.scored),
         png=png,
         mp4=mp4,
         json=out / "explanation.json",
     )
-    write_json(made.json, _record(made, sample, card, heat, measure=weight_measure(model), phantom=facts.phantom))
+    write_json(made.json, _record(made, sample, card, heat, phantom=facts.phantom))
     return made
 
 
@@ -118,15 +121,16 @@ def _shown(frames: GreyFrames, still: Grey | None, keyframe: int | None, heat: C
     if keyframe is not None:
         return _Picture(np.asarray(frames[keyframe]), heat.at(keyframe), heat.title(keyframe))
     assert still is not None  # the still is the only picture without a frame's number
-    assert heat.still is not None
-    return _Picture(still, heat.scaled(heat.still), "still of the sonographer")
+    return _Picture(still, heat.on_still(), "still of the sonographer")
 
 
-def _write_png(path: Path, picture: _Picture, heat: CineHeat, card: ModelCard, *, phantom: bool) -> None:
+def _write_png(
+    path: Path, picture: _Picture, heat: CineHeat, card: ModelCard, *, keyframe: int | None, phantom: bool
+) -> None:
     caption, warning = captions(card, heat, phantom=phantom)
     panels = [np.repeat(picture.grey[..., None], 3, 2), overlay(picture.grey, picture.heat)]
-    page = sheet(picture.grey.shape, caption, panels=2, warning=warning)
-    drawn = page.filled(panels, [picture.title, "heat"])
+    page = sheet(picture.grey.shape, caption, panels=2, warning=warning, weights=_curve(heat))
+    drawn = page.filled(panels, [picture.title, "heat"], frame=keyframe)
     with atomic_path(path) as temporary:
         Image.fromarray(drawn).save(temporary, format="PNG", optimize=True)
 
@@ -134,16 +138,14 @@ def _write_png(path: Path, picture: _Picture, heat: CineHeat, card: ModelCard, *
 def _drawn(frames: GreyFrames, heat: CineHeat, card: ModelCard, *, phantom: bool) -> Iterator[Rgb]:
     """Draw one picture a frame, so that a long cine is never held in colour as a whole."""
     caption, warning = captions(card, heat, phantom=phantom)
-    page = sheet(frames.shape[1:], caption, panels=1, warning=warning)
+    page = sheet(frames.shape[1:], caption, panels=1, warning=warning, weights=_curve(heat))
     for index in range(len(frames)):
-        yield page.filled([overlay(np.asarray(frames[index]), heat.at(index))], [heat.title(index)])
+        yield page.filled([overlay(np.asarray(frames[index]), heat.at(index))], [heat.title(index)], frame=index)
 
 
-def heat_cells(card: ModelCard) -> str:
-    """Return the heat's own resolution, such as "2 x 2": the last stage's, before it is laid on the frame."""
-    reduction = 32 if card.name in ("image", "tin") else 16
-    side = math.ceil(card.network.clip.side_px / reduction)
-    return f"{side} x {side}"
+def _curve(heat: CineHeat) -> Weights | None:
+    """Return the frames' weights, to be drawn; None where there is a single frame or no evidence."""
+    return heat.weights if len(heat.weights) > 1 and heat.weights.any() else None
 
 
 def captions(card: ModelCard, heat: CineHeat, *, phantom: bool) -> tuple[list[str], str]:
@@ -151,18 +153,16 @@ def captions(card: ModelCard, heat: CineHeat, *, phantom: bool) -> tuple[list[st
     of = f"{card.source}: score {heat.probability:.2f} for metastasis (0 to 1, not calibrated)"
     if heat.maximum <= 0:
         of += "; no evidence for metastasis found"
-    lines = [of, f"Heat: what raised the score (Grad-CAM, {heat_cells(card)} cells). {NOTICE}"]
+    lines = [of, f"Heat: what raised the score (Grad-CAM, {heat.fineness} cells). {NOTICE}"]
     warnings = ["PHANTOM: a simulated video, no patient."] if phantom else []
     if card.phantom:
         warnings.append("The network was trained on phantoms.")
     return lines, " ".join(warnings)
 
 
-def _record(
-    made: Explanation, sample: Sample, card: ModelCard, heat: CineHeat, *, measure: str, phantom: bool
-) -> dict[str, Any]:
+def _record(made: Explanation, sample: Sample, card: ModelCard, heat: CineHeat, *, phantom: bool) -> dict[str, Any]:
     return {
-        "schema": 1,
+        "schema": 2,
         "patient_id": sample.patient_id,
         "video": sample.video,
         "source": card.source,
@@ -173,9 +173,11 @@ def _record(
         "keyframe_origin": made.keyframe_origin,
         "frame_indices": made.frame_indices,
         "frame_weights": made.frame_weights,
-        "frame_measure": measure,
+        "frame_measure": heat.measure,
+        "heaviest_frame": made.heaviest,
+        "scored_frames": made.scored_frames,
         "heat_maximum": heat.maximum,
-        "heat_cells": heat_cells(card),
+        "heat_cells": heat.fineness,
         "png": made.png.name,
         "mp4": None if made.mp4 is None else made.mp4.name,
         "phantom": phantom,

@@ -1,75 +1,91 @@
-"""The heat of a whole cine: maps of the frames that a network saw, laid back on the stored pixels and in between."""
+"""The heat of a whole cine: the map of every frame, laid back on the stored pixels, and how much each frame says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from alnus.clips import ClipGeometry, cine_clips, clip_tensor, keyframe_index
+from alnus.clips import ClipGeometry, clip_tensor, evaluation_indices, keyframe_index
 from alnus.clips.sample import FrameIndices, GreyFrames
-from alnus.explanation.attribution import explain_clip, frame_evidence, shares
+from alnus.config import ClipConfig
+from alnus.explanation.attribution import ClipExplanation, explain_clip, shares
+from alnus.explanation.tiling import tiles
+from alnus.inference import predict_cine
 from alnus.models import ModelCard, Network
 
-STILL_FRAMES = 16  # of a cine, shown to an image network for its video
-AT_ONCE = 16  # maps laid on the stored frame
+Map = NDArray[np.float32]  # (height, width)
 
 
 @dataclass(frozen=True)
 class CineHeat:
-    """Evidence for metastasis over a cine.
+    """Evidence for metastasis over a cine (T, height, width).
 
-    probability: mean over the evaluation clips. indices: (n,) frames that the network saw, increasing. weights: (n,),
-    each one's share of the evidence. maps: (n, height, width) of those frames at the stored frame's size, logit's unit.
-    answered: the frame that alone gave an image network's probability; None for the others.
-    still: (height, width), the map of the sonographer's still, where that alone gave the probability.
+    probability: the score, the mean over the evaluation clips. cells: (T, height', width'), the Grad-CAM of every frame
+    at the last stage's resolution, logit's unit; a frame that lies in several clips has their mean. evidence: (T,), how
+    much each frame says, and measure what that is. scored: the frames of which the score was made.
+    answered: the frame that alone gave an image network's score; None for the others.
+    still: (height', width'), the cells of the sonographer's still, where that alone gave the score; still_size of it.
     """
 
     probability: float
-    indices: FrameIndices
-    weights: NDArray[np.float64]
-    maps: NDArray[np.float32]
+    cells: NDArray[np.float32]
+    evidence: NDArray[np.float64]
+    measure: str
+    size: tuple[int, int]
+    clip: ClipConfig
+    scored: FrameIndices
     answered: int | None = None
-    still: NDArray[np.float32] | None = None
+    still: Map | None = None
+    still_size: tuple[int, int] | None = None
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """Each frame's share of the evidence, (T,); all 0 where there is none."""
+        weights: NDArray[np.float64] = shares(torch.from_numpy(self.evidence)).numpy()
+        return weights
 
     @cached_property
     def maximum(self) -> float:
-        """The largest value on any frame or the still; 0 where the network found no evidence."""
-        return float(max(self.maps.max(), 0.0 if self.still is None else self.still.max()))
+        """The largest cell of any frame or the still; 0 where the network found no evidence."""
+        return float(max(self.cells.max(), 0.0 if self.still is None else self.still.max()))
 
     @property
     def heaviest(self) -> int:
         """The frame that the network weighs most."""
-        return int(self.indices[int(self.weights.argmax())])
+        return int(self.weights.argmax())
+
+    @property
+    def fineness(self) -> str:
+        """The heat's own resolution, such as "2 x 2", before it is laid on the frame."""
+        return f"{self.cells.shape[1]} x {self.cells.shape[2]}"
 
     def title(self, frame: int) -> str:
-        """Name a frame, and say so where the network did not see it."""
-        if frame in self.indices:
-            return f"frame {frame}"
-        between = self.indices[0] < frame < self.indices[-1]
-        return f"frame {frame} ({'heat interpolated' if between else 'not seen by the network'})"
+        """Name a frame, and say so where it did not enter the score."""
+        return f"frame {frame}" if frame in self.scored else f"frame {frame} (not scored)"
 
-    def at(self, frame: int) -> NDArray[np.float32]:
-        """Return the heat on any frame, 0 to 1: linear between the frames seen, constant before and after them."""
-        after = int(np.searchsorted(self.indices, frame))
-        if after == len(self.indices) or (after == 0 and frame < self.indices[0]):
-            nearest = self.maps[min(after, len(self.indices) - 1)]
-            return self.scaled(nearest)
-        if self.indices[after] == frame:
-            return self.scaled(self.maps[after])
-        first, second = self.indices[after - 1], self.indices[after]
-        share = np.float32((frame - first) / (second - first))
-        return self.scaled((1 - share) * self.maps[after - 1] + share * self.maps[after])
+    def at(self, frame: int) -> Map:
+        """Return the heat on a frame, (height, width), 0 to 1: as a share of the video's maximum."""
+        return self._scaled(self.cells[frame], self.size)
 
-    def scaled(self, heat: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Divide by the video's maximum, so that the heats of different frames compare."""
-        return heat / np.float32(self.maximum) if self.maximum > 0 else np.zeros_like(heat)
+    def on_still(self) -> Map:
+        """Return the heat on the still, (height, width), 0 to 1."""
+        assert self.still is not None  # asked for only where the still was scored
+        assert self.still_size is not None
+        return self._scaled(self.still, self.still_size)
+
+    def _scaled(self, cells: Map, size: tuple[int, int]) -> Map:
+        if self.maximum <= 0:
+            return np.zeros(size, np.float32)
+        heat: Map = on_frame(cells[None], size, self.clip)[0] / np.float32(self.maximum)
+        return heat
 
 
 def cine_heat(
@@ -80,52 +96,67 @@ def cine_heat(
     keyframe: int | None = None,
     image: NDArray[np.uint8] | None = None,
 ) -> CineHeat:
-    """Explain a network on the evaluation clips of one cine (T, H, W); a frame in several clips gets their mean.
+    """Explain a network on every frame of one cine (T, H, W), in clips that tile it.
 
-    An image network answers for the keyframe or still; for the other frames its map is made on up to 16 of them.
-    Raises CohortError for a keyframe that the cine does not have.
+    The score is that of the evaluation clips, as `alnus.inference.predict_cine` gives it: of the still or the keyframe,
+    for an image network. Raises CohortError for a keyframe that the cine does not have.
     """
     if keyframe is not None:
         keyframe_index(len(frames), keyframe)
-    network = card.network
-    clips, chosen = cine_clips(frames, network.clip, network.inference.clips_per_video, keyframe=keyframe, image=image)
-    seen = [_explained(model, clip[None]) for clip in clips]
-    probability = float(np.mean([clip.probability for clip in seen]))
-    if network.clip.sampling != "keyframe":
-        known = [indices for indices in chosen if indices is not None]
-        return CineHeat(probability, *_laid_back(known, seen, frames, card))
-    others = _with_others(len(frames), chosen[0])
-    singles = clip_tensor(np.asarray(frames[others]), network.clip).transpose(0, 1)[:, :, None]  # a batch of frames
-    around = _laid_back([others], [_explained(model, singles)], frames, card)
-    if image is not None:
-        return CineHeat(probability, *around, still=_on_frame(seen[0].cams, image.shape, card)[0])
-    return CineHeat(probability, *around, answered=keyframe_index(len(frames), keyframe))
+    clip = card.network.clip
+    probability = predict_cine(model, card, frames, keyframe=keyframe, image=image)
+    cells, evidence, measure = every_frame(model, card, frames)
+    is_still = clip.sampling == "keyframe" and image is not None
+    count = card.network.inference.clips_per_video
+    chosen = [] if is_still else evaluation_indices(len(frames), clip, count, keyframe=keyframe)
+    scored = np.unique(np.concatenate(chosen)) if chosen else np.array([], np.int64)
+    heat = CineHeat(probability, cells, evidence, measure, (frames.shape[1], frames.shape[2]), clip, scored)
+    if clip.sampling != "keyframe":
+        return heat
+    if image is None:
+        return replace(heat, answered=int(scored[0]))
+    found = explain_clip(model, _moved(clip_tensor(image[None], clip)[None], model))
+    return replace(heat, still=found.cells[0, 0].cpu().numpy(), still_size=(image.shape[0], image.shape[1]))
 
 
-class _Seen(NamedTuple):
-    """One pass: its mean probability, and of all its frames in turn the maps (n, side, side) and evidence (n,)."""
-
-    probability: float
-    cams: Tensor
-    evidence: Tensor
-
-
-def _explained(model: Network, clips: Tensor) -> _Seen:
-    clips = clips.to(next(model.parameters()).device)
-    explained = explain_clip(model, clips)
-    evidence = frame_evidence(model, clips, cam=explained.cam).flatten().double().cpu()
-    return _Seen(float(explained.probability.double().mean()), explained.cam.flatten(0, 1).cpu(), evidence)
+def every_frame(
+    model: Network, card: ModelCard, frames: GreyFrames
+) -> tuple[NDArray[np.float32], NDArray[np.float64], str]:
+    """Return the cells of every frame (T, height', width'), the evidence of every frame (T,), and what that is."""
+    clip = card.network.clip
+    tiled = tiles(len(frames), clip)
+    found = list(_explained(model, frames, tiled, clip, batch_size=card.network.inference.batch_size))
+    place = torch.from_numpy(np.concatenate(tiled))
+    cells = _averaged(torch.cat([each.frame_cells.flatten(0, 1).cpu() for each in found]), place)
+    evidence = _averaged(torch.cat([_known(each.evidence).flatten().double().cpu() for each in found]), place)
+    return cells.numpy(), evidence.numpy(), found[0].measure
 
 
-def _laid_back(
-    chosen: Sequence[FrameIndices], seen: Sequence[_Seen], frames: GreyFrames, card: ModelCard
-) -> tuple[FrameIndices, NDArray[np.float64], NDArray[np.float32]]:
-    """Return the frames seen, increasing, their shares of the evidence, and their maps on the stored pixels."""
-    indices, where = np.unique(np.concatenate(chosen), return_inverse=True)
-    place = torch.from_numpy(where.astype(np.int64))
-    cams = _averaged(torch.cat([clip.cams for clip in seen]), place)
-    evidence = _averaged(torch.cat([clip.evidence for clip in seen]), place)
-    return indices.astype(np.int64), shares(evidence).numpy(), _on_frame(cams, frames.shape[1:], card)
+def on_frame(cells: NDArray[np.float32], size: tuple[int, int], clip: ClipConfig) -> NDArray[np.float32]:
+    """Lay the cells (n, height', width') of frames of a size on their pixels: (n, height, width), linear between."""
+    side = (clip.side_px, clip.side_px)
+    seen = functional.interpolate(torch.from_numpy(cells)[None], side, mode="bilinear", align_corners=False)[0]
+    laid: NDArray[np.float32] = ClipGeometry(*size, clip).to_frame(seen).numpy()
+    return laid
+
+
+def _explained(
+    model: Network, frames: GreyFrames, tiled: Sequence[FrameIndices], clip: ClipConfig, *, batch_size: int
+) -> Iterator[ClipExplanation]:
+    """Explain the clips, a batch at a time, so that a long cine is never held as a whole."""
+    coming = iter(tiled)
+    while some := list(islice(coming, batch_size)):
+        clips = torch.stack([clip_tensor(np.asarray(frames[indices]), clip) for indices in some])
+        yield explain_clip(model, _moved(clips, model), with_evidence=True)
+
+
+def _moved(clips: Tensor, model: Network) -> Tensor:
+    return clips.to(next(model.parameters()).device)
+
+
+def _known(evidence: Tensor | None) -> Tensor:
+    assert evidence is not None  # it was asked for
+    return evidence
 
 
 def _averaged(values: Tensor, place: Tensor) -> Tensor:
@@ -133,18 +164,3 @@ def _averaged(values: Tensor, place: Tensor) -> Tensor:
     counts = torch.bincount(place).to(values.dtype)
     total = torch.zeros(len(counts), *values.shape[1:], dtype=values.dtype).index_add_(0, place, values)
     return total / counts.reshape(-1, *[1] * (values.ndim - 1))
-
-
-def _with_others(length: int, keyframe: FrameIndices | None) -> FrameIndices:
-    """Return up to 16 frames spread over the cine, and the keyframe."""
-    spread = np.linspace(0, length - 1, min(length, STILL_FRAMES)).round().astype(np.int64)
-    return np.unique(spread if keyframe is None else np.concatenate([spread, keyframe]))
-
-
-def _on_frame(cams: Tensor, size: tuple[int, ...], card: ModelCard) -> NDArray[np.float32]:
-    height, width = size
-    geometry = ClipGeometry(height, width, card.network.clip)
-    mapped = np.empty((len(cams), height, width), np.float32)
-    for first in range(0, len(cams), AT_ONCE):  # a long cine's padded squares are never held all at once
-        mapped[first : first + AT_ONCE] = geometry.to_frame(cams[first : first + AT_ONCE]).numpy()
-    return mapped
