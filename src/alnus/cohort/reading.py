@@ -24,10 +24,10 @@ IntArray = NDArray[np.int64]
 DELIMITERS = (",", ";", "\t")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 KNOWN = (
-    *("patient_id", "video", "label", "center", "split", "fold", "keyframe", "image", "origin"),
+    *("patient_id", "video", "label", "center", "split", "fold", "keyframe", "image", "mask", "origin"),
     *("roi_x", "roi_y", "roi_w", "roi_h"),
 )
-PATHS = ("video", "image")
+PATHS = ("video", "image", "mask")
 ALIASES = {"centre": "center"}
 
 

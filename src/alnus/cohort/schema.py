@@ -53,7 +53,7 @@ def normalised(raw: RawTable) -> pd.DataFrame:
             continue
         column = cells[name]
         column = column.mask(column.isin(MISSING), "")
-        if raw.delimiter == ";" and name not in ("image", "center"):
+        if raw.delimiter == ";" and name not in ("image", "mask", "center"):
             column = column.str.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
         cells[name] = column
     if "split" in cells:
@@ -98,7 +98,7 @@ def _row_schema(columns: list[str], *, need_labels: bool) -> pa.DataFrameSchema:
     patterns = {
         "patient_id": (r"[^\x00-\x1f\x7f]+", "expected an id without control characters: write the study's own id"),
         "video": (r"[^\x00-\x1f\x7f]+", "expected a path relative to the table"),
-        "image": (r"[^\x00-\x1f\x7f]*", "expected a path relative to the table"),
+        **dict.fromkeys(("image", "mask"), (r"[^\x00-\x1f\x7f]*", "expected a path relative to the table")),
         "label": (binary, "expected 1 (metastasis by pathology) or 0 (none)"),
         "split": ("|".join(SPLITS) + "|", f"expected one of {', '.join(SPLITS)}"),
         "origin": (".*", ""),

@@ -74,7 +74,7 @@ def _typed(cells: pd.DataFrame, clinical: tuple[str, ...]) -> pd.DataFrame:
     own = {name: cells[name] for name in ("patient_id", "video")}
     own["label"] = _labels(cells)
     own["center"] = cells["center"] if "center" in cells else pd.Series("", index=cells.index, dtype=str)
-    for name in ("split", "image", "origin"):
+    for name in ("split", "image", "mask", "origin"):
         if name in cells:
             own[name] = cells[name]
     if "fold" in cells:

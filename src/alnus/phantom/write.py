@@ -17,6 +17,7 @@ from PIL import Image
 
 from alnus.errors import ConfigError
 from alnus.phantom.dicom import write_dicom
+from alnus.phantom.frame_masks import frame_masks, frame_masks_tiff
 from alnus.phantom.identity import Identity, invent_identity
 from alnus.phantom.latents import INTERCEPT, WEIGHTS, Latents, ceilings, draw_latents, ideal_keyframe, risk
 from alnus.phantom.patient import Patient, draw_patient, simulate
@@ -84,6 +85,11 @@ class Task:
         """The cine's path relative to the cohort table."""
         return f"videos/{self.patient_id}{FORMATS[self.config.format]}"
 
+    @property
+    def frame_masks(self) -> str:
+        """The masks of the cine's frames, relative to the cohort table."""
+        return f"masks/{self.patient_id}.tif"
+
 
 def _generator(config: PhantomConfig, number: int, purpose: int) -> np.random.Generator:
     """Return randomness that depends on the seed, the patient (0: the cohort) and the purpose alone."""
@@ -91,7 +97,7 @@ def _generator(config: PhantomConfig, number: int, purpose: int) -> np.random.Ge
 
 
 def write_patient(task: Task) -> None:
-    """Simulate one patient and write her cine and the mask of her keyframe."""
+    """Simulate one patient and write her cine, the mask of her keyframe and the masks of all her frames."""
     config, scanner = task.config, task.scanner
     cine = simulate(_generator(config, task.number, 2), task.patient, scanner)
     screen = draw_screen(scanner, task.identity)
@@ -106,6 +112,9 @@ def write_patient(task: Task) -> None:
     buffer = io.BytesIO()
     Image.fromarray(mask).save(buffer, "PNG")
     write_atomic(task.folder / "masks" / f"{task.patient_id}.png", buffer.getvalue())
+    masks = frame_masks(task.patient.lesion, task.patient.examination, scanner).astype(np.uint8) * 255
+    shown = np.stack([on_screen(black, scanner, mask) for mask in masks])
+    write_atomic(task.folder / task.frame_masks, frame_masks_tiff(shown))
 
 
 def _plan(folder: Path, config: PhantomConfig, latents: Latents) -> list[Task]:
@@ -149,6 +158,7 @@ def cohort_table(tasks: list[Task], latents: Latents, config: PhantomConfig) -> 
             "label": int(label),
             "center": task.scanner.center,
             "keyframe": task.patient.examination.keyframe,
+            "mask": task.frame_masks,
             **_region(task.scanner, config),
             **_clinical(clinical, task),
         }
@@ -238,8 +248,8 @@ def _clear(out: Path) -> None:
 def write_phantom(out: Path, config: PhantomConfig, *, workers: int = 0, progress: Progress | None = None) -> Path:
     """Simulate a cohort into `out` and return the path of its cohort table, which is written last.
 
-    Files: videos/<patient>, masks/<patient>.png, truth.csv, phantom.json, cohort.csv. The same configuration gives the
-    same videos, masks and tables, byte for byte, for any number of workers on the same kind of machine.
+    Files: videos/<patient>, masks/<patient>.png (keyframe) and .tif (all frames), truth.csv, phantom.json, cohort.csv.
+    The same configuration gives the same files, byte for byte, for any number of workers on the same kind of machine.
     workers: processes; 0: one a core. progress: called with (patients done, patients in all).
     Raises ConfigError where `out` cannot be written or holds a cohort that is no phantom's.
     """

@@ -70,12 +70,12 @@ def _named_columns(cohort: Cohort) -> Iterator[AuditFinding]:
 
 
 def _text_columns(cohort: Cohort) -> list[str]:
-    own = [name for name in ("patient_id", "video", "image", "center") if name in cohort.table]
+    own = [name for name in ("patient_id", "video", "image", "mask", "center") if name in cohort.table]
     return own + [name for name in cohort.clinical if not pd.api.types.is_numeric_dtype(cohort.table[name])]
 
 
 def _patterns(column: str) -> dict[str, list[str]]:
-    special = {"patient_id": IN_IDS, "video": IN_PATHS, "image": IN_PATHS}.get(column, IN_TEXT)
+    special = {"patient_id": IN_IDS, "video": IN_PATHS, "image": IN_PATHS, "mask": IN_PATHS}.get(column, IN_TEXT)
     return {
         what: [group[what] for group in (EVERYWHERE, special) if what in group] for what in {**EVERYWHERE, **special}
     }
