@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from alnus.cli import cases, cohorts, statistics, studies
+from alnus.cli import cases, cohorts, serving, statistics, studies
 from alnus.cli.app import app
 from alnus.errors import AlnusError, UsageError
 
@@ -27,6 +27,7 @@ app.command()(statistics.evaluate)
 app.command()(statistics.compare)
 app.command()(studies.report)
 app.command()(cases.models)
+app.command()(serving.serve)
 
 
 def main() -> None:

@@ -1,0 +1,49 @@
+"""A tiny run, and a room on it with a signed-in administrator."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # reading_rooms.py
+
+pytest.importorskip("fastapi", reason="the reading room needs the extra `serve`")
+
+
+@pytest.fixture(scope="session")
+def run_model(tmp_path_factory):
+    """A tiny network's directory in a run. Do not write into it."""
+    from reading_rooms import write_run
+
+    return write_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def settings(run_model, tmp_path):
+    from reading_rooms import settings_for
+
+    return settings_for(run_model, tmp_path / "room")
+
+
+@pytest.fixture
+def open_app(settings):
+    """(room, client): a room whose workers run, and a client that has not signed in."""
+    from reading_rooms import URL, opened
+    from starlette.testclient import TestClient
+
+    room, app = opened(settings)
+    with TestClient(app, base_url=URL) as client:
+        yield room, client
+
+
+@pytest.fixture
+def browser(open_app):
+    """(room, browser): signed in as administrator."""
+    from reading_rooms import Browser
+
+    room, client = open_app
+    one = Browser(client)
+    assert one.sign_in().status_code == 303
+    return room, one
