@@ -28,9 +28,9 @@ CONTRAST_FLOOR = 1.5
 WHOLE = (0.0, 1.0, 0.0, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """A cine in small.
+    """A cine in small. Two are equal only where they are one object.
 
     thumbs: (T, 64, 64) uint8, T at most 256. frames: (T,) which frames of the cine these are. moving: (64, 64), where
     something moves. times_s: (T,) the frames' times. total: frames of the cine.
@@ -116,7 +116,7 @@ def bands(
     share = down @ moving.astype(np.float32) @ across
     inside = _inside(window[0], window[1], side)[:, None] * _inside(window[2], window[3], side)
     weight = np.where(share > 0.6, share, 0).astype(np.float32) * inside
-    frames = (down @ thumbs.astype(np.float32) @ across) * weight
+    frames = _both_sides(thumbs.astype(np.float32), down, across.T) * weight
     detail = _smoothed(frames, weight, fine) - _smoothed(frames, weight, coarse)
     contrast = np.sqrt(np.clip(_smoothed(weight * detail**2, weight, coarse), 0, None))
     return np.asarray(detail / (contrast + CONTRAST_FLOOR) * (weight > 0), np.float32), weight
@@ -131,4 +131,12 @@ def _smoothed(weighted: FloatArray, weight: FloatArray, sigma: float) -> FloatAr
     """Return the weighted mean around each place; `weighted` is values times weight."""
     smooth = smoothing_matrix(weight.shape[0], sigma)
     mass = smooth @ weight @ smooth.T
-    return np.asarray((smooth @ weighted @ smooth.T) / np.maximum(mass, 1e-3), np.float32)
+    return np.asarray(_both_sides(weighted, smooth, smooth) / np.maximum(mass, 1e-3), np.float32)
+
+
+def _both_sides(frames: FloatArray, down: FloatArray, across: FloatArray) -> FloatArray:
+    """Return down @ frame @ across.T for each frame (T, h, w): two large products are several times as fast as 2 T."""
+    count, height, width = frames.shape
+    once = (frames.reshape(-1, width) @ across.T).reshape(count, height, -1).swapaxes(1, 2)  # (T, across, h)
+    twice = (once.reshape(-1, height) @ down.T).reshape(count, len(across), -1)
+    return twice.swapaxes(1, 2)  # (T, down, across)

@@ -7,6 +7,7 @@ correlate at 0.6 and more once window and line are right, whatever codec, gain o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,13 @@ Band = tuple[float, float]
 SIDE = 32
 FINEST: Band = (1.0, 3.5)
 """Standard deviations of the band-pass by which copies are told, in places of a 32x32 grid."""
-LEVELS: tuple[tuple[Band, tuple[float, ...], float], ...] = (
-    ((2.0, 6.0), (0.05, 0.025), 0.5),
-    (FINEST, (0.02, 0.01, 0.005), 0.6),
-    (FINEST, (0.01, 0.005), 0.6),
+LEVELS: tuple[tuple[int, Band, tuple[float, ...], float], ...] = (
+    (SIDE // 2, (1.0, 3.0), (0.05, 0.025), 0.5),
+    (SIDE, FINEST, (0.02, 0.01, 0.005), 0.6),
+    (SIDE, FINEST, (0.01, 0.005), 0.6),
 )
-"""Band, changes of the window that are tried (shares of the frame), and the score below which it is given up: first
-with coarse detail, which forgives a window that is off by a tenth."""
+"""Places of a side, band, changes of the window that are tried (shares of the frame), and the score below which it is
+given up: first with coarse detail, which forgives a window that is off by a tenth."""
 SUPPORT = 1.0
 """A line that spans n frames of the cine of which it spans fewer scores mean * n / (n + 1): few that agree may do so by
 chance."""
@@ -80,11 +81,9 @@ class _Line:
 
 def align(first: Fingerprint, second: Fingerprint, window: Window, *, mirrored: bool) -> Alignment:
     """Return the best alignment near a window in which the second cine lies in the first."""
-    moving = second.moving[:, ::-1] if mirrored else second.moving
-    thumbs = second.thumbs[:, :, ::-1] if mirrored else second.thumbs
     line: _Line | None = None
-    for band, steps, least in LEVELS:
-        shown, weight = bands(thumbs, moving, side=SIDE, fine=band[0], coarse=band[1])
+    for side, band, steps, least in LEVELS:
+        shown, weight = (seen[..., ::-1] if mirrored else seen for seen in _seen(second, side, band))
         line = _line(first, second, _similarity(first, window, shown, weight, band))
         if line is None or line.score < least:
             return NONE
@@ -97,6 +96,12 @@ def align(first: Fingerprint, second: Fingerprint, window: Window, *, mirrored: 
     frames = [int(np.ptp(cine.frames[line.pairs[:, k]])) + 1 for k, cine in enumerate((first, second))]
     share = (min(1.0, frames[0] / first.total), min(1.0, frames[1] / second.total))
     return Alignment(line.score, change, window, mirrored, line.speed, frames[0], share)
+
+
+@lru_cache(maxsize=64)
+def _seen(cine: Fingerprint, side: int, band: Band) -> tuple[FloatArray, FloatArray]:
+    """Return the whole of a cine, band-passed, with the weights of the places; kept, as others will be laid upon it."""
+    return bands(cine.thumbs, cine.moving, side=side, fine=band[0], coarse=band[1])
 
 
 def _change(
@@ -132,7 +137,8 @@ def _units(shown: FloatArray, weight: FloatArray) -> FloatArray:
 
 def _similarity(first: Fingerprint, window: Window, shown: FloatArray, weight: FloatArray, band: Band) -> FloatArray:
     """Return the correlation of each frame of the first cine, seen through the window, with each of the second."""
-    own, own_weight = bands(first.thumbs, first.moving, side=SIDE, fine=band[0], coarse=band[1], window=window)
+    side = len(weight)
+    own, own_weight = bands(first.thumbs, first.moving, side=side, fine=band[0], coarse=band[1], window=window)
     common = own_weight * weight
     if (common > 0).mean() < LEAST_PLACES:
         return np.zeros((len(own), len(shown)), np.float32)
@@ -144,14 +150,14 @@ def _line(first: Fingerprint, second: Fingerprint, similarity: FloatArray) -> _L
     steps = [max(1.0, (cine.frames[-1] - cine.frames[0]) / max(1, len(cine.frames) - 1)) for cine in (first, second)]
     best: _Line | None = None
     slopes = SPEEDS
-    for spread in (1.01, 1.0):
+    for _ in range(2):
         for speed in slopes:
             found = _along(similarity, float(speed) * steps[0] / steps[1], steps, float(speed))
             if found is not None and (best is None or found.score > best.score):
                 best = found
         if best is None:
             return None
-        slopes = best.speed * np.linspace(0.96, 1.04, 9) ** spread
+        slopes = best.speed * np.linspace(0.96, 1.04, 9)
     return best
 
 
@@ -162,19 +168,22 @@ def _along(similarity: FloatArray, slope: float, steps: list[float], speed: floa
         return None if found is None else _Line(found.score, speed, found.pairs[:, ::-1])
     rows, columns = similarity.shape
     row = np.arange(0, rows, max(1, round(min(rows, columns / slope) / ROWS)))  # of many rows some tell as much
-    offsets = np.arange(-np.ceil(slope * rows), columns)
-    place = np.rint(slope * row + offsets[:, None]).astype(np.int64)
-    valid = (place >= 0) & (place < columns)
-    counts = valid.sum(axis=1)
-    sums = np.where(valid, similarity[row, np.clip(place, 0, columns - 1)], 0).sum(axis=1)
+    ahead = np.rint(slope * row).astype(np.int64)  # thumbnails of the second by which a row is ahead of the first
+    late = ahead[-1] - ahead
+    lines = int(ahead[-1]) + columns  # one begins at each thumbnail of the second, and some before its first
+    sums = np.zeros(lines, np.float32)
+    for start, agreements in zip(late.tolist(), similarity[row], strict=True):
+        sums[start : start + columns] += agreements
+    counts = np.cumsum(np.bincount(late, minlength=lines) - np.bincount(late + columns, minlength=lines + 1)[:lines])
     spanned = counts * steps[0] * (row[1] if len(row) > 1 else 1) * min(1.0, speed)
     is_long = (counts >= LEAST_PAIRS) & (spanned >= LEAST_FRAMES)
     scores = np.where(is_long, sums / np.maximum(counts, 1) * spanned / (spanned + SUPPORT), -1)
     top = int(np.argmax(scores))
     if scores[top] <= 0:
         return None
-    held = np.flatnonzero(valid[top])
-    return _Line(float(scores[top]), speed, np.stack([row[held], place[top, held]], axis=1))
+    place = top - ahead[-1] + ahead
+    held = np.flatnonzero((place >= 0) & (place < columns))
+    return _Line(float(scores[top]), speed, np.stack([row[held], place[held]], axis=1))
 
 
 def _fitted(
@@ -190,12 +199,13 @@ def _fitted(
 
     The first cine is band-passed once, at the scale of the given window, and the result is shown through each window.
     """
-    scale = THUMB / SIDE * (window[1] - window[0] + window[3] - window[2]) / 2
+    side = len(weight)
+    scale = THUMB / side * (window[1] - window[0] + window[3] - window[2]) / 2
     detail, mass = bands(thumbs, moving, side=THUMB, fine=band[0] * scale, coarse=band[1] * scale)
     detail = detail * mass
 
     def agreement(candidate: Window) -> float:
-        down, across = window_matrix(*candidate[:2], SIDE), window_matrix(*candidate[2:], SIDE).T
+        down, across = window_matrix(*candidate[:2], side), window_matrix(*candidate[2:], side).T
         common = np.asarray((down @ mass @ across) * weight, np.float32)
         if (common > 0.3).mean() < LEAST_PLACES:
             return -1.0
