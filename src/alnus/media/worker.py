@@ -21,6 +21,7 @@ from alnus.media.budget import Budget, fence, writable_bytes
 from alnus.media.containers import bytes_of, first_bytes, sniffed
 from alnus.media.frames_file import StoreWriteError
 from alnus.media.guarded import FRAMES_TASK, written_frames
+from alnus.media.identity.asking import IDENTIFY_TASK, identified
 from alnus.media.limits import MEBIBYTE, DecodeLimits
 from alnus.media.pool import READY, SPENT
 from alnus.media.refusal import OutOfMemory, Refused
@@ -53,6 +54,8 @@ def _done(task: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
     """Return the answer to a task. Raises Refused or StoreWriteError."""
     if task.get("do") == FRAMES_TASK:
         return written_frames(Path(task["path"]), Path(task["out"]), limits=limits)
+    if task.get("do") == IDENTIFY_TASK:
+        return identified(Path(task["path"]), bytes.fromhex(task["key"]))
     return ingested(task, limits)
 
 
