@@ -33,6 +33,8 @@ def test_a_shared_section_holds_for_every_network_unless_one_says_otherwise():
         "image": 3,
         "r2plus1d": 3,
         "resnet3d": 3,
+        "mvit": 3,
+        "x3d": 3,
     }
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 
 from alnus.errors import ConfigError
 
-NETWORKS = ("image", "r2plus1d", "resnet3d", "tin")
+NETWORKS = ("image", "mvit", "r2plus1d", "resnet3d", "tin", "x3d")
 PRESETS = ("small", "paper")
 
 
@@ -131,10 +131,13 @@ class InferenceConfig(Section):
 class NetworkConfig(Section):
     """One network of the study: its architecture, its input, its training."""
 
-    depth: Literal[18, 34, 50] = 18
-    width: int = Field(64, ge=4)
-    """Channels of the first stage; 64 is the published size."""
+    depth: Literal[10, 11, 16, 18, 24, 26, 34, 50, 55] = 18
+    """Layers or blocks: image, tin 18, 50; r2plus1d, resnet3d 18, 34, 50; x3d 11, 26, 55; mvit 10, 16, 24."""
+    width: int | None = Field(None, ge=4)
+    """Channels of the first stage; None: the published size (64; x3d 24, mvit 96)."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    stochastic_depth: float = Field(0.0, ge=0, lt=1)
+    """Of mvit: share of its last block's branches left out at random in training; before it less, in the first none."""
     weights: Path | None = None
     """A checkpoint to start from; None: random weights."""
     clip: ClipConfig = ClipConfig()

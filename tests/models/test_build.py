@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from alnus.config import NETWORKS, ClipConfig, NetworkConfig
+from alnus.config import NETWORKS, PRESETS, ClipConfig, NetworkConfig, load_preset
 from alnus.errors import ConfigError
 from alnus.models import NAMES, Layout, build, build_from_config, describe, facts
 
@@ -16,8 +16,9 @@ SIZES = [(name, depth) for name in NAMES for depth in facts(name).depths]
 FRAMES = 4
 
 
-def small(name, *, depth=18, frames=FRAMES, **options):
+def small(name, *, depth=None, frames=FRAMES, **options):
     torch.manual_seed(0)
+    depth = depth or sorted(facts(name).depths)[0]
     return build(name, depth=depth, width=16, num_segments=frames, **options)
 
 
@@ -27,7 +28,7 @@ def clip(name, *, batch=2, frames=FRAMES, channels=3, side=32):
 
 
 def test_the_networks_are_those_of_the_configuration():
-    assert NAMES == NETWORKS == ("image", "r2plus1d", "resnet3d", "tin")
+    assert NAMES == NETWORKS == ("image", "mvit", "r2plus1d", "resnet3d", "tin", "x3d")
 
 
 def test_listing_the_networks_imports_no_torch():
@@ -49,8 +50,10 @@ def test_a_gradient_reaches_every_parameter(name, depth):
     network = small(name, depth=depth).train()
     # several clips: a rectified unit of TIN's offset network that is dead for one clip lives for another
     network(clip(name, batch=6)).logsumexp(1).sum().backward()
-    dead = [key for key, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.any()]
-    assert dead == []
+    dead = {key for key, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.any()}
+    # MViT answers by its class token: what its last block asks for the other tokens is not read, as in torchvision
+    unread = ("pool_q.conv.weight", "positions.frames", "positions.rows", "positions.columns")
+    assert dead == ({f"blocks.{depth - 1}.attn.{key}" for key in unread} if name == "mvit" else set())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,6 +139,11 @@ def test_the_published_size_has_the_published_cost():
     assert rows["resnet3d", 18].gflops == pytest.approx(2 * 40.70, abs=0.01)
     assert rows["r2plus1d", 18].gflops == pytest.approx(2 * 40.52, abs=0.01)
     assert rows["tin", 50].gflops < 1.01 * 8 * rows["image", 50].gflops
+    assert rows["mvit", 16].parameters == 34_537_744
+    assert rows["x3d", 26].parameters == 3_794_274 + 48  # PyTorchVideo's, whose first shortcut is not normalised
+    assert rows["x3d", 26].gflops == pytest.approx(2 * 4.73, abs=0.01)
+    # torchvision's 64.2 G multiplications, and those of places in the product of query and key
+    assert 2 * 64.2 < rows["mvit", 16].gflops < 2 * 64.2 * 1.04
 
 
 def test_a_configuration_builds_its_network():
@@ -143,6 +151,19 @@ def test_a_configuration_builds_its_network():
     built = build_from_config("tin", network)
     assert built.frames == 6
     assert built.conv1.weight.shape == (16, 1, 7, 7)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_builds_each_network_at_its_width(name, preset):
+    network = NetworkConfig.model_validate(load_preset(preset)["networks"][name])
+    with torch.device("meta"):
+        built = build_from_config(name, network)
+    assert len(built.state_dict()["fc.bias"]) == 2
+    if preset == "paper":
+        assert network.depth == facts(name).depths[0]
+        assert len(next(built.parameters())) in (facts(name).width, 45)  # R(2+1)D's stem has 45 channels before 64
+        assert (network.clip.frames, network.clip.side_px) == (facts(name).frames, facts(name).side_px)
 
 
 def test_dropout_falls_before_the_last_layer_and_only_in_training():
@@ -155,8 +176,15 @@ def test_dropout_falls_before_the_last_layer_and_only_in_training():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("tin", {"layout": Layout()}, "tin: layout is of the 3-D networks, r2plus1d and resnet3d"),
-        ("alexnet", {}, "network: 'alexnet' is not one of image, r2plus1d, resnet3d, tin"),
+        (
+            "tin",
+            {"layout": Layout()},
+            "tin: layout is of the networks over space and time: mvit, r2plus1d, resnet3d and",
+        ),
+        ("x3d", {"stochastic_depth": 0.1}, "x3d: stochastic_depth is of mvit; set it to 0"),
+        ("mvit", {"depth": 18}, "mvit: depth 18 is not one of 10, 16, 24"),
+        ("x3d", {"width": 0}, "x3d: width must be at least 1, not 0"),
+        ("alexnet", {}, "network: 'alexnet' is not one of image, mvit, r2plus1d, resnet3d, tin, x3d"),
         ("r2plus1d", {"depth": 101}, "r2plus1d: depth 101 is not one of 18, 34, 50"),
         ("tin", {"depth": 34}, "tin: depth 34 is not one of 18, 50"),
         ("tin", {"width": 24}, "tin: width must be a multiple of 16 .*: 24"),

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from alnus.models.directory import ModelCard, load_model, read_card, save_model, write_card
     from alnus.models.frame_resnet import FrameResNet
     from alnus.models.layout import Layout
+    from alnus.models.mvit import MultiscaleTransformer
     from alnus.models.video_resnet import VideoResNet
     from alnus.models.weights import LoadReport, load_weights
+    from alnus.models.x3d import X3D
 
 _HOMES = {
     "Network": "architectures",
@@ -32,18 +34,22 @@ _HOMES = {
     "write_card": "directory",
     "FrameResNet": "frame_resnet",
     "Layout": "layout",
+    "MultiscaleTransformer": "mvit",
     "VideoResNet": "video_resnet",
     "LoadReport": "weights",
     "load_weights": "weights",
+    "X3D": "x3d",
 }
 
 __all__ = [
     "NAMES",
+    "X3D",
     "Description",
     "FrameResNet",
     "Layout",
     "LoadReport",
     "ModelCard",
+    "MultiscaleTransformer",
     "Network",
     "NetworkFacts",
     "VideoResNet",

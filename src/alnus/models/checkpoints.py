@@ -73,13 +73,16 @@ def read_state(path: Path) -> State:
 
 
 def read_layout(path: Path) -> Layout | None:
-    """Return the layout that an Alnus file of a 3-D network states; None for every other file."""
+    """Return the layout that an Alnus file states; None for every other file, and where it is the default."""
     if not _is_safetensors(path):
         return None
     try:
         with safe_open(path, framework="pt") as file:
             stated = (file.metadata() or {}).get(LAYOUT)
-        return None if stated is None else Layout(**json.loads(stated))
+        if stated is None:
+            return None
+        values = json.loads(stated)
+        return Layout(**values | {"grid": tuple(values.get("grid", Layout.grid))})
     except (SafetensorError, OSError, ValueError, TypeError):
         raise WeightsError(f"{path}: the layout that its metadata states cannot be read") from None
 

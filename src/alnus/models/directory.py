@@ -18,7 +18,6 @@ from alnus.errors import ConfigError, WeightsError
 from alnus.models.architectures import Network, build_from_config
 from alnus.models.checkpoints import LAYOUT
 from alnus.models.layout import TORCHVISION, Layout
-from alnus.models.video_resnet import VideoResNet
 from alnus.provenance import atomic_path, file_sha256, now, versions, write_json
 
 WEIGHTS = "model.safetensors"
@@ -32,7 +31,7 @@ class ModelCard(BaseModel):
 
     name: of the network. source: its name in predictions tables. threshold: on the score for metastasis, frozen on
     validation; None before. aggregation: how a patient's videos become the score that it cuts. weights_sha256: of the
-    weights beside the card, layout: of a 3-D network; `save_model` fills both in.
+    weights beside the card, layout: of a network over space and time; `save_model` fills both in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +58,8 @@ class ModelCard(BaseModel):
 
 def save_model(directory: Path, model: nn.Module, card: ModelCard) -> None:
     """Write the weights and their card, each whole or not at all; what the card can know of the model is filled in."""
-    layout = model.layout if isinstance(model, VideoResNet) and model.layout != TORCHVISION else None
+    layout = getattr(model, "layout", None)
+    layout = None if layout == TORCHVISION else layout  # the default is not worth a word
     stated = None if layout is None else {LAYOUT: json.dumps(asdict(layout))}
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with atomic_path(directory / WEIGHTS) as temporary:

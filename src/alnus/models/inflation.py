@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from alnus.models.checkpoints import State
-from alnus.models.dialects import PLAIN_TO_3D, renamed
+from alnus.models.dialects import renamed
+from alnus.models.resnet_dialects import PLAIN_TO_3D
 
 LIFT = 6.0  # deviations by which R(2+1)D's middle channels are lifted over its rectifier; what lies below is cut
 EPSILON = 1e-5  # of every normalisation here

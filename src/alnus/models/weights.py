@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +16,16 @@ from torch import Tensor, nn
 from alnus.errors import WeightsError
 from alnus.models.architectures import Network
 from alnus.models.checkpoints import State, read_layout, read_state
-from alnus.models.dialects import FAMILY_TITLES, Family, Found, prefixes, recognise
-from alnus.models.folding import Grey, folded, needs_folding
+from alnus.models.dialect import FAMILY_TITLES, Family
+from alnus.models.dialects import Found, prefixes, recognise
+from alnus.models.folding import NORM_OF, Grey, folded, needs_folding
 from alnus.models.frame_resnet import FrameResNet
 from alnus.models.inflation import inflated
 from alnus.models.interlacing import TemporalInterlace
 from alnus.models.layout import Layout
 from alnus.models.registry import facts
 from alnus.models.video_resnet import VideoResNet
+from alnus.models.x3d import X3D
 
 HEAD = ("fc.weight", "fc.bias")
 INTERLACE = ".interlace."
@@ -32,6 +34,8 @@ STARTS: dict[str, tuple[Family, ...]] = {  # whose weights each network takes
     "tin": ("tin", "image", "tsm"),
     "resnet3d": ("resnet3d", "image"),
     "r2plus1d": ("r2plus1d", "image"),
+    "x3d": ("x3d",),
+    "mvit": ("mvit",),
 }
 
 
@@ -65,7 +69,7 @@ def load_weights(
 ) -> LoadReport:
     """Fill a network of `build` from a checkpoint; on refusal it stays as it was.
 
-    Call it before an optimiser is made: a 3-D network that takes the file's layout gets new parameters.
+    Call it before an optimiser is made: a network that takes the file's layout gets new parameters.
     head: "strict" needs the file's last layer to fit, "replace" keeps the network's own; of a TSM it is always kept.
     grey: what a grey network's input is to a colour checkpoint: "repeated", the same numbers three times, or
     "normalised", the same picture as `alnus.clips` normalises it for one channel and for three.
@@ -73,15 +77,15 @@ def load_weights(
     another network, depth, key or shape.
     """
     path = Path(path)
-    if not isinstance(model, FrameResNet | VideoResNet):
+    if not isinstance(model, Network):
         raise WeightsError(f"{path}: load_weights fills the networks of build, not a {type(model).__name__}")
     found = _found(path, read_state(path))
     _refuse_architecture(path, found, model)
     target, notes = _in_its_layout(model, found, read_layout(path))
     report, taken = _matched(target, found, path=path, replace_head=head == "replace", grey=grey)
     _fill(target, {key: model.state_dict()[key] for key in report.replaced} | taken, new=report.missing)
-    if isinstance(model, VideoResNet) and isinstance(target, VideoResNet):
-        model.become(target)
+    if not isinstance(model, FrameResNet) and target is not model:
+        model.become(cast(Any, target))  # in_layout gives the model's own kind
     return replace(report, notes=(*notes, *report.notes))
 
 
@@ -100,7 +104,9 @@ def _found(path: Path, state: State) -> Found:
 def _name(model: Network) -> Family:
     if isinstance(model, FrameResNet):
         return "image" if model.frames is None else "tin"
-    return "r2plus1d" if model.factorised else "resnet3d"
+    if isinstance(model, VideoResNet):
+        return "r2plus1d" if model.factorised else "resnet3d"
+    return "x3d" if isinstance(model, X3D) else "mvit"
 
 
 def _refuse_architecture(path: Path, found: Found, model: Network) -> None:
@@ -122,7 +128,7 @@ def _in_its_layout(model: Network, found: Found, stated: Layout | None) -> tuple
     if isinstance(model, FrameResNet):
         return model, ()
     if found.layout is None:  # planes, whose stem of 64 kernels torchvision's R(2+1)D has not the middle channels for
-        wanted = replace(model.layout, middle="convolution") if model.factorised else model.layout
+        wanted = replace(model.layout, middle="convolution") if _name(model) == "r2plus1d" else model.layout
         unpooled = "" if model.layout.stem_pool == "space" else ", whose stem is followed by a pooling that is not here"
         notes: tuple[str, ...] = (f"inflated from planes{unpooled}",)
     else:
@@ -136,7 +142,7 @@ def _in_its_layout(model: Network, found: Found, stated: Layout | None) -> tuple
 
 def _converted(found: Found, own: State, *, grey: Grey) -> tuple[State, tuple[str, ...]]:
     """Return the file's tensors as the network has them, and the key of what was folded to grey."""
-    state, first = found.state, next(iter(own))  # the first convolution
+    state, first = found.state, next(key for key in NORM_OF if key in own)
     theirs = first if first in found.state else "conv1.weight"
     is_folded = theirs in state and needs_folding(state, theirs, own[first].shape[1])
     if is_folded:
