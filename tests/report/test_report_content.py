@@ -15,6 +15,7 @@ import torch
 
 from alnus.errors import UsageError
 from alnus.evaluation import evaluate
+from alnus.models import NAMES
 from alnus.models import build as build_network
 from alnus.report import write_report
 from alnus.report.content import build
@@ -22,6 +23,7 @@ from alnus.report.document import Bullets, Cell, Document, Figures, Gallery, Mat
 from alnus.report.flow import cohort_flow
 from alnus.report.limits import last_stage_cells
 from alnus.report.run_files import read_run
+from alnus.report.run_tables import architecture
 from alnus.report.wording import auc_cell, number, p_value, proportion_cell, seconds
 
 BY_TITLE = {"TIN": "tin", "R(2+1)D": "r2plus1d", "ResNet-3D": "resnet3d", "Static image": "image"}
@@ -263,16 +265,29 @@ def test_a_last_stage_has_as_many_cells_as_its_strides_leave(card: dict[str, Any
     assert last_stage_cells(card) == cells
 
 
-@pytest.mark.parametrize("name", ["tin", "image", "r2plus1d", "resnet3d"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("side", [64, 65])
 def test_the_cells_are_those_of_the_network_itself(name: str, side: int) -> None:
     frames = 1 if name == "image" else 4
     network = build_network(name, width=16, num_segments=frames, in_channels=1).eval()
-    seen: list[torch.Size] = []
-    network.layer4.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
     with torch.no_grad():
-        network(torch.zeros(1, 1, frames, side, side))
-    assert last_stage_cells({"name": name, "network": {"clip": {"side_px": side}}}) == seen[0][-1] == seen[0][-2]
+        seen = network.features(torch.zeros(1, 1, frames, side, side)).shape
+    assert last_stage_cells({"name": name, "network": {"clip": {"side_px": side}}}) == seen[-1] == seen[-2]
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "words"),
+    [
+        ("x3d", {"depth": 26, "width": 24}, ("X3D of 26 blocks", "")),
+        ("mvit", {"depth": 16, "width": 96}, ("MViTv2 of 16 blocks", "")),
+        ("mvit", {"depth": 10, "width": 24}, ("MViTv2 of 10 blocks", "first stage 24 channels wide (published: 96)")),
+        ("tin", {"depth": 50, "width": None}, ("Temporal interlacing on ResNet-50", "")),
+    ],
+)
+def test_an_architecture_names_a_width_that_is_not_the_published_one(
+    name: str, network: dict[str, Any], words: tuple[str, str]
+) -> None:
+    assert architecture(name, network) == words
 
 
 def test_a_score_is_called_a_probability_nowhere(document: Document) -> None:

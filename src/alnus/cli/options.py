@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from alnus.config import QualityConfig, StudyConfig
 
 Preset = Annotated[str | None, typer.Option(help="small (two CPU cores) or paper (the full-size networks; default).")]
-Models = Annotated[str | None, typer.Option(help="Networks, separated by commas: tin,r2plus1d,resnet3d,image.")]
+Models = Annotated[
+    str | None, typer.Option(help="Networks, by commas: tin,r2plus1d,resnet3d,image (default), x3d,mvit.")
+]
 Folds = Annotated[int | None, typer.Option(help="K-fold cross-validation by patient instead of fixed partitions.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of splits, weights and training (default 0).")]
 Settings = Annotated[

@@ -9,7 +9,7 @@ from typing import Any
 from alnus.report.run_files import RunFiles
 from alnus.report.wording import UNDERPOWERED_WIDTH, count, is_underpowered, set_title, source_title, spoken
 
-SHRINKS = {"tin": 32, "image": 32, "r2plus1d": 16, "resnet3d": 16}
+SHRINKS = {"tin": 32, "image": 32, "x3d": 32, "mvit": 32, "r2plus1d": 16, "resnet3d": 16}
 """How many times smaller the last stage's map is than the picture, a side."""
 
 

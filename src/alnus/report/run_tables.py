@@ -16,7 +16,10 @@ ARCHITECTURES = {
     "r2plus1d": "R(2+1)D-{depth}",
     "resnet3d": "ResNet-3D-{depth}",
     "image": "ResNet-{depth} on one image",
+    "x3d": "X3D of {depth} blocks",
+    "mvit": "MViTv2 of {depth} blocks",
 }
+PUBLISHED_WIDTHS = {"x3d": 24, "mvit": 96}  # the others: 64
 SAMPLING = {"segments": "1 of each of {frames} segments", "dense": "every {nth} frame", "keyframe": "the keyframe"}
 MOST_EXCLUDED = 200
 
@@ -123,9 +126,9 @@ def _network_row(files: RunFiles, source: str, models: Sequence[ModelFiles]) -> 
 def architecture(name: str, network: Mapping[str, Any]) -> tuple[str, str]:
     """Return an architecture in words, and its width where it is not the published one."""
     pattern = ARCHITECTURES.get(name, name)
-    width = network.get("width")
+    width, published = network.get("width"), PUBLISHED_WIDTHS.get(name, 64)
     main = pattern.replace("{depth}", str(network.get("depth", "?")))
-    return main, "" if width in (None, 64) else f"first stage {width} channels wide (published: 64)"
+    return main, "" if width in (None, published) else f"first stage {width} channels wide (published: {published})"
 
 
 def clip_text(clip: Mapping[str, Any]) -> tuple[str, str]:

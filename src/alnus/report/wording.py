@@ -19,7 +19,14 @@ SETS = {
     "test_b": "Testing set B",
     "folds": "Cross-validation",
 }
-SOURCES = {"tin": "TIN", "r2plus1d": "R(2+1)D", "resnet3d": "ResNet-3D", "image": "Static image"}
+SOURCES = {
+    "tin": "TIN",
+    "r2plus1d": "R(2+1)D",
+    "resnet3d": "ResNet-3D",
+    "x3d": "X3D",
+    "mvit": "MViTv2",
+    "image": "Static image",
+}
 KINDS = {"model": "Networks", "reader": "Readers", "ceiling": "Best possible readers of the phantom (not tested)"}
 OUTCOMES = {"TP": "True positive", "FN": "False negative", "FP": "False positive", "TN": "True negative"}
 ABSENT = "–"
