@@ -37,7 +37,7 @@ def test_an_uploaded_cine_is_ingested_scored_and_explained(browser, tmp_path):
     answer = admin.upload(cine_bytes(tmp_path))
     assert answer.status_code == 201
     jobs = wait_until_done(room)
-    assert jobs[answer.json()["video"]].state == State.RETURNED
+    assert jobs[answer.json()["videos"][0]["video"]].state == State.RETURNED
     (video,), (result,) = videos_of(room), results_of(room)
     assert (video.frames, video.height, video.width) == (8, 48, 48)
     assert 0 < result.probability < 1
@@ -64,8 +64,8 @@ def test_the_same_bytes_again_are_the_same_video(room, tmp_path):
 
 def test_a_file_that_is_no_video_fails_with_its_reason_and_the_next_goes_on(browser, tmp_path):
     room, admin = browser
-    bad = admin.upload(b"no video at all").json()["video"]
-    good = admin.upload(cine_bytes(tmp_path)).json()["video"]
+    bad = admin.upload(b"no video at all").json()["videos"][0]["video"]
+    good = admin.upload(cine_bytes(tmp_path)).json()["videos"][0]["video"]
     jobs = wait_until_done(room)
     assert jobs[bad].state == State.FAILED
     assert "not a DICOM or video file" in jobs[bad].reason

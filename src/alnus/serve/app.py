@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from threading import Semaphore
 from typing import IO
 
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ from alnus.serve.access.people import has_own_password, make_first_admin
 from alnus.serve.access.throttle import Throttle
 from alnus.serve.database import open_database
 from alnus.serve.intake.receiving import sweep
+from alnus.serve.intake.whose import Registrar
 from alnus.serve.networks import served_models
 from alnus.serve.parts import routers, services
 from alnus.serve.room import Folders, Room
@@ -47,7 +49,16 @@ def open_room(settings: ServeSettings, *, password: str | None = None) -> tuple[
         check_exposure(settings, has_own_password=has_own_password(session))
     limits = settings.limits
     failures = Throttle(limits.login_failures, limits.login_window_s)
-    return Room(settings, database, folders, secret, models, login_failures=failures), shown
+    return Room(
+        settings,
+        database,
+        folders,
+        secret,
+        models,
+        Registrar(secret),
+        login_failures=failures,
+        uploads=Semaphore(limits.uploads),
+    ), shown
 
 
 def create_app(settings: ServeSettings, *, room: Room | None = None) -> FastAPI:

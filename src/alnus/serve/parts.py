@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from alnus.serve.pages import health, signing_in, uploading, worklist
+from alnus.serve.pages import cases, health, pictures, signing_in, uploading, worklist
 from alnus.serve.room import Room, Service
 from alnus.serve.work.worker import Workers
 
 
 def routers(room: Room) -> list[APIRouter]:
     """Return every route of the room. Who may use which is told by its path (`alnus.serve.access.gate`)."""
-    return [signing_in.router, health.router, worklist.router, uploading.router]
+    return [signing_in.router, health.router, worklist.router, uploading.router, cases.router, pictures.router]
 
 
 def services(room: Room) -> list[Service]:
     """Return what runs from the server's start to its end, in the order in which it starts."""
-    return [Workers(room)]
+    return [room.registrar, Workers(room)]

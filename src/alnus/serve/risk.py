@@ -44,6 +44,7 @@ class Assessment:
     risk_low: float | None
     risk_high: float | None
     threshold: float | None
+    threshold_risk: float | None
     answer: str | None
     reasons: dict[str, str]
 
@@ -69,7 +70,14 @@ class Risks:
         risk = None if self.recalibration is None else float(self.recalibration.apply([probability])[0])
         low, high = self._interval(probability)
         answer = None if self.conformal is None else str(self.conformal.apply([probability])[0])
-        return Assessment(probability, risk, low, high, self.threshold, answer, dict(self.reasons))
+        return Assessment(probability, risk, low, high, self.threshold, self.threshold_risk, answer, dict(self.reasons))
+
+    @property
+    def threshold_risk(self) -> float | None:
+        """The frozen threshold as a risk; None where either is not stated."""
+        if self.recalibration is None or self.threshold is None:
+            return None
+        return float(self.recalibration.apply([min(max(self.threshold, 0.0), 1.0)])[0])
 
     def _interval(self, probability: float) -> tuple[float | None, float | None]:
         if self.covariance is None or self.recalibration is None:

@@ -16,6 +16,7 @@ from alnus.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
     from alnus.serve.database.tables import Video
+    from alnus.serve.intake.whose import Registrar
     from alnus.serve.networks import ServedModel
 
 
@@ -65,14 +66,20 @@ class Folders:
 
 @dataclass(frozen=True)
 class Room:
-    """A reading room that is open. secret: 32 bytes that pseudonyms and login tokens are made with."""
+    """A reading room that is open. secret: 32 bytes that pseudonyms and login tokens are made with.
+
+    registrar: tells whose a received file is.
+    """
 
     settings: ServeSettings
     database: Database
     folders: Folders
     secret: bytes = field(repr=False)
     models: tuple[ServedModel, ...]
+    registrar: Registrar
     returners: list[Returner] = field(default_factory=list)
     login_failures: Throttle = field(default_factory=lambda: Throttle(5, 300.0))
+    uploads: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(32))
+    """Places for files that are coming."""
     wake: threading.Event = field(default_factory=threading.Event)
     """Set when there may be work to do."""

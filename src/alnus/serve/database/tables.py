@@ -140,9 +140,10 @@ class Result(SQLModel, table=True):
     """What a network says of a video. model: `ServedModel.key`, which changes with the weights.
 
     probability: its output for metastasis, not calibrated. risk, risk_low, risk_high: calibrated on the run's
-    validation patients, with the interval; threshold: frozen there; answer: "metastasis", "no metastasis" or "not sure:
-    examine" of the conformal set. Each is None where the run states none, and reasons says why, under the same name.
-    keyframe: the frame weighed most. importance: of every frame, its share of the evidence, summing to 1.
+    validation patients, with the interval; threshold: frozen there, on the probability, and threshold_risk the same as
+    a risk; answer: "metastasis", "no metastasis" or "not sure: examine" of the conformal set. Each is None where the
+    run states none, and reasons says why, under the same name.
+    keyframe: the frame weighed most. importance: of every frame, its share of the evidence, measured as `measure` says.
     """
 
     __tablename__ = "result"
@@ -158,9 +159,11 @@ class Result(SQLModel, table=True):
     risk_low: float | None = None
     risk_high: float | None = None
     threshold: float | None = None
+    threshold_risk: float | None = None
     answer: str | None = None
     reasons: dict[str, str] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     keyframe: int | None = None
+    measure: str | None = None
     importance: list[float] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     created_s: float = Field(default_factory=time.time)
 

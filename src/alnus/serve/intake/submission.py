@@ -6,8 +6,6 @@ answer. Which case a video belongs to may be corrected when the file has been re
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 import time
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from alnus.errors import AlnusError
+from alnus.media.identity.asking import pseudonym as keyed
 from alnus.serve.audit import note
 from alnus.serve.database.tables import WAITING, Case, Job, State, Video
 from alnus.serve.intake.receiving import Received
@@ -110,9 +109,12 @@ def check_queue(session: Session, room: Room) -> None:
 
 
 def pseudonym(room: Room, kind: Literal["patient", "study"], text: str) -> str:
-    """Return what stands for a patient or an examination: keyed by the room's secret, the same for the same text."""
-    digest = hmac.new(room.secret, f"{kind}\n{text}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
-    return f"{'P' if kind == 'patient' else 'S'}-{digest[:12].upper()}"
+    r"""Return what stands for a patient or an examination: keyed by the room's secret, the same for the same text.
+
+    A patient's text is "id\n<PatientID>\n<IssuerOfPatientID>", an examination's its StudyInstanceUID, as
+    `alnus.media.identity.asking` has them.
+    """
+    return keyed(room.secret, kind, text)
 
 
 def unknown_patient() -> str:

@@ -34,6 +34,7 @@ def explain(room: Room, decoder: Worker, video_id: str) -> Callable[[Session], N
             if result.model in looks:
                 result.keyframe = looks[result.model].keyframe
                 result.importance = looks[result.model].importance
+                result.measure = looks[result.model].measure
                 session.add(result)
 
     return write

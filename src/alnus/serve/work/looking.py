@@ -17,7 +17,7 @@ from alnus.media import CineStore
 from alnus.serve.networks import ServedModel
 from alnus.serve.work.ingesting import NAME
 
-HEAT_SIDE_PX = 192  # the longer side of the heat that is kept; the network's own cells are far larger
+HEAT_SIDE_PX = 96  # the longer side of the heat that is kept; the network's own cells are far larger
 
 
 @dataclass(frozen=True)

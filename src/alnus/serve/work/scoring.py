@@ -44,6 +44,7 @@ def result_of(video_id: str, model: ServedModel, probability: float, engine: str
         risk_low=said.risk_low,
         risk_high=said.risk_high,
         threshold=said.threshold,
+        threshold_risk=said.threshold_risk,
         answer=said.answer,
         reasons=said.reasons,
     )

@@ -145,9 +145,11 @@ def upgrade() -> None:
         sa.Column("risk_low", sa.Float(), nullable=True),
         sa.Column("risk_high", sa.Float(), nullable=True),
         sa.Column("threshold", sa.Float(), nullable=True),
+        sa.Column("threshold_risk", sa.Float(), nullable=True),
         sa.Column("answer", sa.String(), nullable=True),
         sa.Column("reasons", sa.JSON(), nullable=False),
         sa.Column("keyframe", sa.Integer(), nullable=True),
+        sa.Column("measure", sa.String(), nullable=True),
         sa.Column("importance", sa.JSON(), nullable=False),
         sa.Column("created_s", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(
