@@ -85,6 +85,28 @@ def test_a_bright_line_that_stays_across_the_beam_is_no_mark():
     assert marks is None or marks.mean() < 0.001
 
 
+@pytest.mark.parametrize(("side", "width"), [(48, 14), (48, 6), (64, 18), (96, 12), (96, 24), (240, 10), (240, 30)])
+@pytest.mark.parametrize("flatness", [1.0, 1.6])
+def test_a_filled_bright_spot_that_never_changes_is_no_mark(side, width, flatness):
+    y, x = np.mgrid[:side, :side] - 0.45 * side
+    lesion = np.hypot(flatness * y, x) <= width / 2
+    marks = static_marks(observe(np.where(lesion, np.uint8(255), speckle(24, side, side))), Box(0, 0, side, side))
+    assert marks is None or not (marks & lesion).any()
+
+
+@pytest.mark.parametrize("side", [64, 128, 300])
+def test_text_is_found_in_small_pictures_too_and_beside_a_bright_spot(side):
+    y, x = np.mgrid[:side, :side]
+    lesion = np.hypot(y - 0.7 * side, x - 0.5 * side) <= side / 8
+    words, font = ("text", (4, side // 4), "SMITH I. 1961."), ImageFont.load_default(10)
+    frames = np.where(lesion, np.uint8(255), speckle(24, side, side))
+    marks = static_marks(observe(burned(frames, words, font=font)), Box(0, 0, side, side))
+    text = drawn(np.zeros((side, side), np.uint8), words, font=font) > 115
+    assert marks is not None
+    assert (marks & text).sum() > 0.95 * text.sum()
+    assert not (marks & lesion).any()
+
+
 def test_masked_blackens_the_marks_alone():
     mask = np.zeros(TISSUE.shape[1:], bool)
     mask[3:5, 4:9] = True

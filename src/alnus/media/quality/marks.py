@@ -14,7 +14,7 @@ from scipy import ndimage
 from alnus.media.cine import Box
 from alnus.media.colour import Pixels
 from alnus.media.quality.observing import Observed
-from alnus.media.quality.outline import Mask, grown
+from alnus.media.quality.outline import Mask, grown, opened
 from alnus.media.quality.windows import largest, smallest, summed
 
 FILL = 0
@@ -25,6 +25,8 @@ COMMON_PERCENTILE = 97  # of the region's contrasts: what tissue itself reaches,
 CORE, BODY = 1.2, 0.75  # a mark's contrast over that: somewhere in it, all over it
 LEAST_CONTRAST = 30.0  # grey levels; MPEG ripples stay below
 STROKE_PX = 11  # a drawing's lines are thinner
+THICK_PX, SLIM, FILLED = 7, 2.5, 0.65  # a compact spot: a filled square so wide, few times as long, in most of its box
+USUAL_PX = 240  # of a region's shorter side, from which on these hold; smaller regions are reduced, their lines too
 STEADY = 10  # grey levels that tissue changes by
 STEADIER = 0.75  # how seldom a mark changes, against the tissue around it
 ALIVE_AROUND, DARK_AROUND = 0.3, 40
@@ -44,7 +46,8 @@ def static_marks(observed: Observed, box: Box) -> Mask | None:
         return None
     rows, columns = slice(box.y, box.y + box.h), slice(box.x, box.x + box.w)
     low = observed.low[rows, columns]
-    contrast = low - largest(smallest(low, STROKE_PX), STROKE_PX)
+    stroke = _reduced(STROKE_PX, box)
+    contrast = low - largest(smallest(low, stroke), stroke)
     common = max(LEAST_CONTRAST, float(np.percentile(contrast, COMMON_PERCENTILE)))
     changes = observed.counted_steps(STEADY)[rows, columns]
     around = summed(changes.astype(np.uint16), 2 * AROUND_PX + 1) / np.float32((2 * AROUND_PX + 1) ** 2)
@@ -52,7 +55,7 @@ def static_marks(observed: Observed, box: Box) -> Mask | None:
     drawn = is_alive_around | _is_dark_around(observed.high[rows, columns])
     body = (contrast >= BODY * common) & ((changes <= STEADIER * around) | ~is_alive_around) & drawn
     core = body & (contrast >= CORE * common)
-    marks = _drawings(low, body, core)
+    marks = _drawings(low, body, core, thick_px=_reduced(THICK_PX, box))
     return grown(marks, RIM_PX) if marks.any() else None
 
 
@@ -71,8 +74,14 @@ def _is_dark_around(high: Pixels) -> Mask:
     return summed(high.astype(np.uint32), side) <= DARK_AROUND * side**2
 
 
-def _drawings(low: Pixels, body: Mask, core: Mask) -> Mask:
-    """Return the pieces of `body` that are drawn: enough of a core in each, and edges that run every way.
+def _reduced(length_px: int, box: Box) -> int:
+    """Return a length for a region of this size, odd and at least 3."""
+    scale = min(1.0, min(box.w, box.h) / USUAL_PX)
+    return max(3, round((length_px * scale - 1) / 2) * 2 + 1)
+
+
+def _drawings(low: Pixels, body: Mask, core: Mask, *, thick_px: int) -> Mask:
+    """Return the pieces of `body` that are drawn: enough of a core in each, edges that run every way, no filled spot.
 
     What else stands out right beside one belongs to it: the other letters of its word.
     """
@@ -82,7 +91,7 @@ def _drawings(low: Pixels, body: Mask, core: Mask) -> Mask:
     places = ndimage.find_objects(labels)
     for number in np.flatnonzero(cores >= LEAST_PX):
         place = places[number - 1]
-        if _runs_every_way(low, place):
+        if _runs_every_way(low, place) and not _is_spot(low, place, thick_px):
             marks[place] |= labels[place] == number
     beside = np.zeros(count + 1, bool)
     beside[labels[grown(marks, BESIDE_PX)]] = True
@@ -98,6 +107,25 @@ def _runs_every_way(low: Pixels, place: tuple[slice, slice]) -> bool:
         return False
     steps = np.abs(around[:, 2:] - around[:, :-2])
     return float(np.percentile(steps, STEEPEST_PERCENTILE)) >= STEEP * float(np.ptp(around))
+
+
+def _is_spot(low: Pixels, place: tuple[slice, slice], thick_px: int) -> bool:
+    """Tell a bright thing that is compact and filled, as a lesion or a clip is, from the strokes of a drawing.
+
+    It is looked at as a whole: of a large one only the corners are thin enough to stand out.
+    """
+    margin = 2 * STROKE_PX
+    window = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in place)
+    inside = tuple(
+        slice(side.start - around.start, side.stop - around.start) for side, around in zip(place, window, strict=True)
+    )
+    around = low[window]
+    bright = 2 * around.astype(np.uint16) >= int(around[inside].max()) + int(around.min())
+    labels, _ = ndimage.label(bright)
+    spot = labels == int(np.bincount(labels[inside].ravel())[1:].argmax()) + 1
+    rows, columns = (np.ptp(np.flatnonzero(spot.any(axis=axis))) + 1 for axis in (1, 0))
+    widest = max(thick_px, int(max(rows, columns) / SLIM))
+    return bool(spot.sum() >= FILLED * rows * columns and opened(spot, widest).any())
 
 
 def masked(frames: Pixels, mask: Mask) -> Pixels:
