@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from io import BytesIO
 
 import av
 import numpy as np
@@ -104,6 +105,62 @@ def test_a_gif_with_transparency_and_an_animated_png_give_every_frame(tmp_path, 
         assert len(cine.frames) == len(scene)
         grey = cine.frames[..., 0] if cine.frames.ndim == 4 else cine.frames
         assert np.abs(grey.astype(int) - scene).mean() < 4
+
+
+def test_a_camcorders_transport_stream_with_times_between_its_packets_is_read(tmp_path, scene):
+    options = {"mpegts_m2ts_mode": "1"}
+    path = tmp_path / "a.mts"
+    with av.open(str(path), "w", format="mpegts", options=options) as media:
+        stream = media.add_stream("mpeg2video", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *scene.shape[1:3], "yuv420p"
+        stream.bit_rate = 4_000_000
+        for pixels in scene:
+            media.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="gray").reformat(format="yuv420p")))
+        media.mux(stream.encode())
+    assert path.read_bytes()[4] == 0x47
+    assert len(open_cine(path).frames) == len(scene)
+
+
+def test_a_digital_video_tape_is_read_with_a_note_on_its_pixels(tmp_path, scene):
+    tall = np.zeros((3, 576, 720), np.uint8)
+    tall[:, :512, :672] = scene[:3].repeat(8, axis=1).repeat(7, axis=2)
+    cine = open_cine(_encoded(tmp_path / "a.dv", tall, "dv", "dvvideo", "yuv420p"))
+    assert cine.frames.shape == tall.shape
+    assert np.abs(cine.frames.astype(int) - tall).mean() < 4
+    assert "pixels are not square" in cine.notes[0]
+
+
+def _jpegs(frames, **options):
+    contents = [BytesIO() for _ in frames]
+    for content, pixels in zip(contents, frames, strict=True):
+        Image.fromarray(pixels).save(content, "JPEG", quality=90, **options)
+    return b"".join(content.getvalue() for content in contents)
+
+
+def test_jpegs_one_after_another_are_all_read_as_frames_without_times(tmp_path, scene):
+    path = tmp_path / "a.mjpeg"
+    path.write_bytes(_jpegs(scene))
+    cine = open_cine(path)
+    assert cine.frames.shape == scene.shape
+    assert np.abs(cine.frames.astype(int) - scene).mean() < 3
+    assert "no frame times stated: 25 frames/s assumed" in cine.notes
+
+
+def test_a_photo_with_a_second_picture_for_display_is_one_still(tmp_path, scene):
+    first, second = (Image.fromarray(pixels) for pixels in (scene[0], scene[1]))
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
+    assert len(open_cine(tmp_path / "a.jpg").frames) == 1
+
+
+def test_a_frame_whose_lines_run_from_the_bottom_up_is_read_upright(tmp_path, scene):
+    upright = np.ascontiguousarray(scene[:, :48, :96])
+    cine = open_cine(_encoded(tmp_path / "a.avi", upright, "avi", "amv", "yuvj420p", options={"strict": "-1"}))
+    assert cine.frames.shape == upright.shape
+    assert (
+        np.abs(cine.frames.astype(int) - upright).mean()
+        < 15
+        < np.abs(cine.frames[:, ::-1] - upright.astype(int)).mean()
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ files have no magic bytes here and are refused.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -18,9 +19,22 @@ from alnus.media.refusal import Refused
 HEAD_BYTES = 512
 _NO_FILE = "it is neither a file nor a directory (a FIFO, socket or device)"
 
-VIDEOS = ("avi", "mov", "mpeg", "mpegvideo", "mpegts", "matroska", "gif", "asf", "h264", "hevc")  # FFmpeg's demuxers
+VIDEOS = (
+    "avi",
+    "mov",
+    "mpeg",
+    "mpegvideo",
+    "mpegts",
+    "matroska",
+    "gif",
+    "asf",
+    "dv",
+    "h264",
+    "hevc",
+)  # FFmpeg's demuxers
 STILLS = ("png", "jpeg", "bmp", "tiff")
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+_MPF_SEARCHED = 1 << 20  # bytes: the segments before the picture, at most 64 KiB each
 _MAGIC = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
     (b"GIF87a", "gif"),
@@ -28,6 +42,7 @@ _MAGIC = (
     (b"\x00\x00\x01\xba", "mpeg"),
     (b"\x00\x00\x01\xb3", "mpegvideo"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    (b"\x1f\x07\x00", "dv"),  # the header block of a DIF sequence (IEC 61834-2, 11.2)
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpeg"),
     (b"II*\x00", "tiff"),
@@ -43,11 +58,26 @@ def sniffed(head: bytes) -> str | None:
         return "avi"
     if head[4:8] in _MP4_BOXES:
         return "mov"
-    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:  # sync bytes of transport packets
+    if _is_transport_stream(head):
         return "mpegts"
     if head[:2] == b"BM" and head[6:10] == bytes(4):  # the reserved fields of a BITMAPFILEHEADER
         return "bmp"
     return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Tell transport packets by their sync bytes; camcorders (AVCHD) put four bytes of time before each."""
+    packets = ((188, 0), (192, 4))
+    return len(head) > 400 and any(head[at] == head[at + size] == head[at + 2 * size] == 0x47 for size, at in packets)
+
+
+def is_jpeg_sequence(path: Path) -> bool:
+    """Tell a Motion JPEG stream, pictures one after another, from one picture with others attached for display.
+
+    Source of the latter: CIPA DC-007 (Multi-Picture Format), whose index has the mark MPF.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b"\xff\xd9\xff\xd8\xff") >= 0 and content.find(b"MPF\0", 0, _MPF_SEARCHED) < 0
 
 
 def _is_bare_dicom(head: bytes) -> bool:

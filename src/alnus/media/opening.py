@@ -8,7 +8,7 @@ import numpy as np
 
 from alnus.errors import MediaError
 from alnus.media.cine import Cine
-from alnus.media.containers import STILLS, bytes_of, first_bytes, sniffed
+from alnus.media.containers import STILLS, bytes_of, first_bytes, is_jpeg_sequence, sniffed
 from alnus.media.limits import DEFAULT_LIMITS, DecodeLimits
 from alnus.media.opened import Coloured, Colours, Opened, settled_times
 from alnus.media.refusal import OutOfMemory, Refused, quiet, shown
@@ -16,7 +16,7 @@ from alnus.media.stills import open_folder, open_still
 
 
 def open_cine(path: Path | str, *, limits: DecodeLimits = DEFAULT_LIMITS) -> Cine:
-    """Read an ultrasound video or still whole: DICOM, MP4, MOV, AVI, MPEG, MKV, GIF, an image, a folder of images.
+    """Read an ultrasound video or still whole: DICOM, MP4, MOV, AVI, MPEG, MKV, WMV, DV, GIF, image, folder of images.
 
     The file's first bytes decide what it is, not its suffix. Frames are grey (T, H, W) where the file has no colours
     beyond those that compression leaves, else RGB (T, H, W, 3): a coloured mark or a Doppler window keeps it RGB.
@@ -71,6 +71,8 @@ def _told_by_content(path: Path, limits: DecodeLimits, colours: Colours, threads
     kind = sniffed(head)
     if kind is None:
         raise Refused("it is not a DICOM or video file, nor an image")
+    if kind == "jpeg" and is_jpeg_sequence(path):
+        kind = "mjpeg"
     if kind in STILLS:
         return open_still(path, limits=limits, colours=colours)
     if kind == "dicom":

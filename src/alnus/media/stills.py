@@ -73,9 +73,8 @@ def _checked_size(path: Path, limits: DecodeLimits) -> tuple[int, int]:
     """Return (width, height) from the header alone. Raises Refused where it is too large or no image."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            pages = getattr(image, "n_frames", 1)
             limits.check_size(*image.size)
-            limits.check_count(pages, *image.size)
+            limits.check_count(_page_count(image), *image.size)
             return image.size
     except Image.DecompressionBombError:  # pillow's own bound, twice 89 million pixels
         raise Refused(f"its picture is larger than {limits.max_side_px} pixels a side") from None
@@ -98,12 +97,17 @@ def _folder_frames(
 def _pages(path: Path, limits: DecodeLimits, colours: Colours) -> Iterator[Pixels]:
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            for page in range(getattr(image, "n_frames", 1)):
+            for page in range(_page_count(image)):
                 image.seek(page)
                 limits.check_size(*image.size)
                 yield in_colours(*_pixels(image), colours)
     except (OSError, SyntaxError, EOFError) as error:  # pillow's ways to say that the data are cut or broken
         raise Refused(f"its image data are damaged or cut ({type(error).__name__})") from None
+
+
+def _page_count(image: Image.Image) -> int:
+    """Return the number of frames: of a phone's photo the picture alone, not what is attached for display."""
+    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 
 def _pixels(image: Image.Image) -> tuple[Pixels, Space]:

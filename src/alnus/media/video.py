@@ -128,6 +128,8 @@ def _opened(
     opened = Opened("video", iter(()), frame_rate_hz=declared.rate_hz)
     opened.phantom = any(PHANTOM_MARK in str(value) for value in media.metadata.values())
     opened.frames = _frames(media, stream, declared, limits, colours, opened)
+    if media.format.name == "mjpeg":  # pictures without times: FFmpeg's are its own
+        opened.frame_rate_hz, opened.frames = None, ((nan, pixels) for _, pixels in opened.frames)
     return opened
 
 
@@ -257,7 +259,7 @@ def _pixels(frame: av.VideoFrame, colours: Colours) -> Pixels:
         if name.startswith(("gray", "mono")):
             return in_colours(_converted(frame, "gray"), "grey", colours)
         return in_colours(_converted(frame, "rgb24"), "rgb", colours)
-    if not _PLANAR.fullmatch(name):  # more than 8 bits, or packed
+    if not _PLANAR.fullmatch(name) or frame.planes[0].line_size < 0:  # more than 8 bits, packed, or bottom up
         frame = frame.reformat(format="yuv444p", dst_color_range=frame.color_range)
         name = "yuv444p"
     if colours == "grey" and any(any_colour(_plane(frame, k)) for k in range(1, len(frame.planes)) if k < 3):
@@ -271,7 +273,7 @@ def _look_for_colour(frame: av.VideoFrame, opened: Opened) -> None:
     name = frame.format.name
     if name.startswith(("gray", "mono", "ya")):
         return
-    if _PLANAR.fullmatch(name) and len(frame.planes) > 1:
+    if _PLANAR.fullmatch(name) and len(frame.planes) > 1 and frame.planes[0].line_size > 0:
         planes, across, down = _chroma(frame)
         turned = [_turned(plane, frame.rotation) for plane in planes]
         cell = (CELL_PX // across, CELL_PX // down) if _is_sideways(frame) else (CELL_PX // down, CELL_PX // across)
