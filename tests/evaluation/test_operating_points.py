@@ -164,3 +164,19 @@ def test_at_21_of_61_the_intervals_of_the_curve_cover_as_documented():
 def test_what_cannot_be_read_is_refused(call, error, message):
     with np.errstate(invalid="ignore"), pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("outlier", [-9.0, 9.0])
+@pytest.mark.parametrize("positive", [4, 21])
+def test_no_interval_leaves_out_its_own_estimate(positive, outlier):
+    # one patient beyond all of the other class makes an operating point 0 that most replicates, lacking him, have not
+    rng = np.random.default_rng(positive)
+    labels = np.repeat([1, 0], [positive, 8])
+    scores = rng.normal(size=positive + 8) + 2 * labels
+    scores[0 if outlier < 0 else positive] = outlier
+    point = (specificity_at if outlier < 0 else sensitivity_at)(labels, scores, 0.97, replicates=200)
+    assert point.estimate == 0.0 == point.low < point.high
+    for simultaneous in (False, True):
+        band = roc_band(labels, scores, replicates=200, simultaneous=simultaneous)
+        assert np.all((band.low <= band.tpr) & (band.tpr <= band.high))
+        assert np.all(np.diff(band.low) >= -1e-12)

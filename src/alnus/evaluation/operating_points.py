@@ -8,7 +8,9 @@ the bootstrap's mean and variance after adding z²/2 patients found and z²/2 mi
 (1998)). The simultaneous band: the bootstrap's largest studentised distance, as in Montiel Olea and
 Plagborg-Møller, J Appl Econometrics 34:1 (2019).
 Departures: the variance is at least the binomial one of the patients with metastasis, so that the interval is no point
-where every replicate agrees (corners of the curve, perfect separation).
+where every replicate agrees (corners of the curve, perfect separation). The adjustment draws the centre towards one
+half: where the interval would then leave out its own estimate (one outlying patient makes it 0 or 1) it is widened to
+reach it, which can only raise its coverage.
 """
 
 from __future__ import annotations
@@ -111,7 +113,7 @@ def roc_band(
     if simultaneous:
         furthest = np.max(np.abs(replicated - replicated.mean(axis=0)) / errors, axis=1)
         width = max(float(np.quantile(furthest, confidence)), float(special.ndtri(0.5 + confidence / 2)))
-        low, high = _ends(middle, width * errors, grid)
+        low, high = _ends(middle, width * errors, grid, tpr)
     return RocBand(grid, tpr, low, high, simultaneous)
 
 
@@ -137,11 +139,12 @@ def _band(
     middle = replicated.mean(axis=0)
     binomial = middle * (1 - middle) / (positives + z**2)
     errors = np.sqrt(np.maximum(replicated.var(axis=0, ddof=1), binomial))
-    low, high = _ends(middle, z * errors, fpr)
+    low, high = _ends(middle, z * errors, fpr, estimate)
     return estimate, low, high, (middle, errors, replicated)
 
 
-def _ends(middle: FloatArray, half: FloatArray, fpr: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the ends within [0, 1]; where everybody is called positive the sensitivity is 1 and certain."""
-    low, high = np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+def _ends(middle: FloatArray, half: FloatArray, fpr: FloatArray, estimate: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the ends within [0, 1], about the estimate; where everybody is called positive the sensitivity is 1."""
+    low = np.minimum(np.clip(middle - half, 0, 1), estimate)
+    high = np.maximum(np.clip(middle + half, 0, 1), estimate)
     return np.where(fpr == 1, 1.0, low), np.where(fpr == 1, 1.0, high)
