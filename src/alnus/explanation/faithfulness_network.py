@@ -1,0 +1,105 @@
+"""What a network does when its heatmap is taken at its word: parts removed or shown in order, weights made random."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from alnus.explanation.attribution import METASTASIS, ClipExplanation, explain_clip
+from alnus.explanation.faithfulness import centre_maps, rank_correlation, strongest
+from alnus.models import ModelCard, Network, build_from_config
+
+ORDERS = ("heat", "random", "centre")
+BLUR_SHARE = 0.125  # of the side: the standard deviation of what stands in for a removed part; no edge survives it
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Scores of one cine as parts go or come, by order: (shares,) each. shares: 0 to 1, of all pixels of all frames."""
+
+    shares: Scores
+    deletion: dict[str, Scores]
+    insertion: dict[str, Scores]
+
+
+def curves(model: Network, clips: Tensor, *, steps: int, generator: np.random.Generator, batch_size: int) -> Curves:
+    """Remove the strongest pixels first, or show them first, in the order of the heat, at random and from the centre.
+
+    clips: (clips, channels, frames, side, side), all that the score is made of; it is averaged over them. What is
+    removed, or not yet shown, is a strong blur of the frame. The random order is as coarse as the heat.
+    """
+    found = explain_clip(model, clips)
+    maps = {"heat": found.cam.cpu().numpy(), "random": _random_maps(found, generator)}
+    frames = (clips.shape[0] * clips.shape[2], clips.shape[3], clips.shape[4])
+    maps["centre"] = centre_maps(frames).reshape(maps["heat"].shape)
+    shares = np.linspace(0, 1, steps + 1)
+    blur = blurred(clips)
+    whole, nothing = (_score(model, part, batch_size) for part in (clips, blur))
+    deletion, insertion = {}, {}
+    for order in ORDERS:
+        gone, come = [whole], [nothing]
+        for share in shares[1:-1]:
+            marked = torch.stack([torch.from_numpy(strongest(one, float(share), generator)) for one in maps[order]])
+            marked = marked[:, None].to(clips.device)  # (clips, 1, frames, side, side)
+            gone.append(_score(model, torch.where(marked, blur, clips), batch_size))
+            come.append(_score(model, torch.where(marked, clips, blur), batch_size))
+        deletion[order], insertion[order] = np.array([*gone, nothing]), np.array([*come, whole])
+    return Curves(shares, deletion, insertion)
+
+
+def blurred(clips: Tensor) -> Tensor:
+    """Return each frame of (clips, channels, frames, side, side) blurred in space; its mean grey stays."""
+    sigma = BLUR_SHARE * clips.shape[-1]
+    reach = int(3 * sigma)
+    at = torch.arange(-reach, reach + 1, dtype=clips.dtype, device=clips.device)
+    kernel = torch.exp(-(at**2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    count, channels, frames, height, width = clips.shape
+    planes = clips.transpose(1, 2).reshape(-1, 1, height, width)
+    across = functional.conv2d(functional.pad(planes, (reach, reach, 0, 0), "replicate"), kernel[None, None, None])
+    down = functional.pad(across, (0, 0, reach, reach), "replicate")
+    both = functional.conv2d(down, kernel[None, None, :, None])
+    return both.reshape(count, frames, channels, height, width).transpose(1, 2)
+
+
+def randomised(
+    model: Network, card: ModelCard, clips: Sequence[Tensor], *, seed: int
+) -> Iterator[tuple[str, list[float]]]:
+    """Make the weights random from the last part to the first, one part more each time.
+
+    Yields the part's name and each cine's similarity. clips: of each cine. A similarity is the rank correlation of the
+    map, at the last stage's resolution, with that of the trained network: 1 the same, 0 nothing in common. Random
+    weights are those of an untrained network.
+    """
+    before = [explain_clip(model, each).cells.cpu().numpy() for each in clips]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = build_from_config(card.name, card.network, num_classes=len(card.classes), layout=card.layout)
+    altered, random = copy.deepcopy(model), fresh.state_dict()
+    names = dict.fromkeys(key.split(".")[0] for key in altered.state_dict())  # its parts, the first one first
+    for name in reversed(list(names)):
+        mine = {key: value for key, value in random.items() if key.split(".")[0] == name}
+        altered.load_state_dict(mine, strict=False)
+        after = [explain_clip(altered, each).cells.cpu().numpy() for each in clips]
+        yield name, [rank_correlation(a, b) for a, b in zip(before, after, strict=True)]
+
+
+def _random_maps(found: ClipExplanation, generator: np.random.Generator) -> NDArray[np.float32]:
+    """Return maps with random cells, laid over the frames as the heat's are."""
+    cells = torch.from_numpy(generator.random(found.cells.shape, dtype=np.float32))
+    laid: NDArray[np.float32] = ClipExplanation(found.probability, cells, found.size, None, "").cam.numpy()
+    return laid
+
+
+@torch.no_grad()
+def _score(model: Network, clips: Tensor, batch_size: int) -> float:
+    logits = torch.cat([model(part).double() for part in torch.split(clips, batch_size)])
+    return float(logits.softmax(1)[:, METASTASIS].mean())
