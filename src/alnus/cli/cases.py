@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alnus.cli.app import Json, print_json
+
+if TYPE_CHECKING:
+    from alnus.explanation import Explanation
 
 
 def predict(
@@ -52,6 +55,7 @@ def explain(
     videos: Annotated[list[Path], typer.Argument(help="Video files.")],
     out: Annotated[Path, typer.Option(help="Directory for the pictures and videos.")] = Path("explanations"),
     keyframe: Annotated[int | None, typer.Option(help="The frame to show; default: the one weighed most.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Draw Grad-CAM heatmaps of videos: a PNG of the keyframe and an MP4 of the whole cine.
 
@@ -61,9 +65,19 @@ def explain(
     from alnus.study.single import explain_files
 
     made, failed = explain_files(model, videos, out, keyframe=keyframe, reporter=Terminal())
-    for path in made:
-        typer.echo(str(path))
+    if as_json and (made or not failed):
+        records = [json.loads(each.json.read_text(encoding="utf-8")) | _paths(each) for each in made]
+        print_json({"explanations": records, "excluded": failed})
+    elif not as_json:
+        for path in (path for each in made for path in _paths(each).values() if path is not None):
+            typer.echo(path)
     fail_if_none_worked(len(made), failed)
+
+
+def _paths(explanation: Explanation) -> dict[str, str | None]:
+    """Return where the picture and the video are."""
+    mp4 = explanation.mp4
+    return {"png": str(explanation.png), "mp4": None if mp4 is None else str(mp4)}
 
 
 def fail_if_none_worked(done: int, failed: list[dict[str, str]]) -> None:

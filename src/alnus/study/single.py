@@ -126,13 +126,12 @@ def _with_calls(table: pd.DataFrame, cards: Sequence[ModelCard]) -> pd.DataFrame
 
 def explain_files(
     model: Path, videos: Sequence[Path], out: Path, *, keyframe: int | None, reporter: Reporter
-) -> tuple[list[Path], Failures]:
-    """Draw heatmaps of some videos by each network; return the files made and what could not be read."""
-    made: list[Path] = []
+) -> tuple[list[explanation.Explanation], Failures]:
+    """Draw heatmaps of some videos by each network; return what was made of each and what could not be read."""
+    made: list[explanation.Explanation] = []
     with _ingested(videos, reporter, keyframe=keyframe) as (store, samples, failed):
         for number, sample in enumerate(samples):
             for directory in model_directories(model):
                 target = out / f"{number + 1:03d}_{Path(sample.video).stem}_{directory.name}"
-                done = explanation.explain_video(directory, sample, store, target)
-                made += [path for path in (done.png, done.mp4) if path is not None]
+                made.append(explanation.explain_video(directory, sample, store, target))
     return made, failed
