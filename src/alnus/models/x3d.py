@@ -174,13 +174,12 @@ def _stage(count: int, inputs: int, outputs: int, *, bare: bool = False) -> nn.S
     return nn.Sequential(*blocks)
 
 
-def _initialise(network: nn.Module) -> None:
+def _initialise(network: X3D) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, 0.0, 0.01)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    nn.init.kaiming_normal_(network.projection.weight, nonlinearity="relu")
+    nn.init.normal_(network.fc.weight, 0.0, 0.01)
+    nn.init.zeros_(network.fc.bias)
