@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+import uvicorn
 from sqlmodel import select
 from starlette.testclient import TestClient
 
@@ -133,3 +136,21 @@ def opened(settings: ServeSettings):
     """A room and its application; its workers start with the client."""
     room, _ = open_room(settings, password=PASSWORD)
     return room, create_app(settings, room=room)
+
+
+@contextmanager
+def serving(app):
+    """Serve an application over TCP, on a free port of loopback; yield its URL."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 60
+    while not server.started:
+        assert thread.is_alive(), "the server ended while it started"
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)

@@ -12,7 +12,10 @@ from threading import Semaphore
 from typing import IO
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from alnus import __version__
@@ -24,6 +27,7 @@ from alnus.serve.access.throttle import Throttle
 from alnus.serve.database import open_database
 from alnus.serve.intake.receiving import sweep
 from alnus.serve.intake.whose import Registrar
+from alnus.serve.metrics import Metrics
 from alnus.serve.networks import served_models
 from alnus.serve.parts import routers, services
 from alnus.serve.room import Folders, Room
@@ -56,6 +60,7 @@ def open_room(settings: ServeSettings, *, password: str | None = None) -> tuple[
         secret,
         models,
         Registrar(secret),
+        Metrics(database),
         login_failures=failures,
         uploads=Semaphore(limits.uploads),
     ), shown
@@ -77,10 +82,18 @@ def create_app(settings: ServeSettings, *, room: Room | None = None) -> FastAPI:
     )
     for router in routers(opened):
         app.include_router(router)
+    app.add_exception_handler(RequestValidationError, _unusable)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Gate, room=opened)
     app.state.room = opened
     return app
+
+
+async def _unusable(_: Request, error: Exception) -> Response:
+    """Say what of a request cannot be used, without repeating it: it may be a password."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"detail": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"}, 422)
 
 
 def _lifespan(room: Room) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

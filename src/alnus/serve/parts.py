@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from alnus.serve.pages import cases, health, pictures, signing_in, uploading, worklist
+from alnus.serve.api import routes
+from alnus.serve.pages import administration, cases, health, pictures, reporting, signing_in, uploading, worklist
 from alnus.serve.room import Room, Service
 from alnus.serve.work.worker import Workers
 
 
 def routers(room: Room) -> list[APIRouter]:
     """Return every route of the room. Who may use which is told by its path (`alnus.serve.access.gate`)."""
-    return [signing_in.router, health.router, worklist.router, uploading.router, cases.router, pictures.router]
+    return [
+        signing_in.router,
+        health.router,
+        worklist.router,
+        uploading.router,
+        cases.router,
+        pictures.router,
+        reporting.router,
+        administration.router,
+        routes.router,
+    ]
 
 
 def services(room: Room) -> list[Service]:

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from alnus.serve.access.throttle import Throttle
 from alnus.serve.database import Database
+from alnus.serve.metrics import Metrics
 from alnus.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Room:
     secret: bytes = field(repr=False)
     models: tuple[ServedModel, ...]
     registrar: Registrar
+    metrics: Metrics
     returners: list[Returner] = field(default_factory=list)
     login_failures: Throttle = field(default_factory=lambda: Throttle(5, 300.0))
     uploads: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(32))

@@ -37,6 +37,7 @@ ADMIN_BELOW = ("/admin",)
 UPLOADS = ("/uploads", "/api/v1/videos")
 """Paths whose body is a file: it is streamed by the route, which bounds it itself."""
 SAFE = ("GET", "HEAD", "OPTIONS")
+METHODS = (*SAFE, "POST", "PUT", "DELETE")
 FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 1000
 
@@ -78,17 +79,19 @@ class Gate:
             return
         if scope["type"] != "http":
             return  # no web sockets here
-        send = self._with_headers(send)
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        send = self._with_headers(send, method)
         refusal, receive = await self._checked(scope, receive)
         await (refusal or self._app)(scope, receive, send)
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, send: Send, method: str) -> Send:
         extra = dict(HEADERS)
         if self._room.settings.is_tls:
             extra["strict-transport-security"] = "max-age=31536000"
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._room.metrics.answers.labels(method, str(message["status"])).inc()
                 present = {name.lower() for name, _ in message["headers"]}
                 more = extra if b"cache-control" in present else extra | {"cache-control": "no-store"}
                 message["headers"] = [

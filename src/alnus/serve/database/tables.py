@@ -122,7 +122,10 @@ class Video(SQLModel, table=True):
 
 
 class Job(SQLModel, table=True):
-    """What is still to do for a video. reason: one line, why it failed or waits. lease: who works on it, until when."""
+    """What is still to do for a video. reason: one line, why it failed or waits. lease: who works on it, until when.
+
+    died_in: of a dead job, the state that it had come to.
+    """
 
     __tablename__ = "job"
     video_id: str = Field(foreign_key="video.id", primary_key=True)
@@ -130,6 +133,7 @@ class Job(SQLModel, table=True):
     attempts: int = 0
     next_try_s: float = Field(default_factory=time.time, index=True)
     reason: str | None = None
+    died_in: str | None = None
     lease: str | None = None
     lease_until_s: float = 0.0
     created_s: float = Field(default_factory=time.time, index=True)

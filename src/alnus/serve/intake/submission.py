@@ -56,6 +56,7 @@ def submit(
         made = _submitted(room, file, origin, actor, patient_key, study_key)
     except IntegrityError:  # another request submitted the same bytes, or made the same case, a moment ago
         made = _submitted(room, file, origin, actor, patient_key, study_key)
+    room.metrics.received.labels(origin, str(made.is_new).lower()).inc()
     room.wake.set()
     return made
 

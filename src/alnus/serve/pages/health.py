@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
 
@@ -20,3 +21,9 @@ def healthz(request: Request) -> Response:
     except Exception:  # whatever the database's driver raises: the room is not well
         return JSONResponse({"status": "the database does not answer"}, 503)
     return JSONResponse({"status": "ok"})
+
+
+@router.get("/metrics")
+def metrics(request: Request) -> Response:
+    """Return what Prometheus asks for; it sends an API key as its bearer token."""
+    return Response(generate_latest(room_of(request).metrics.registry), media_type=CONTENT_TYPE_LATEST)

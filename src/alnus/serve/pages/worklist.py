@@ -65,8 +65,8 @@ def _found(session: Session, text: str, show: Shown, sort: Sort, page: int) -> t
 
 def _matching(query: SelectOfScalar[Case], text: str, show: Shown) -> SelectOfScalar[Case]:
     if text:
-        begins = text.replace("%", "").replace("_", "") + "%"
-        query = query.where(or_(col(Case.id).like(begins), col(Case.patient_key).like(begins)))
+        by_id, by_patient = (col(one).startswith(text, autoescape=True) for one in (Case.id, Case.patient_key))
+        query = query.where(or_(by_id, by_patient))
     if show != "all":
         in_state = (
             select(Video.case_id).join(Job, col(Job.video_id) == col(Video.id)).where(col(Job.state).in_(STATES[show]))

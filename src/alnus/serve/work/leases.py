@@ -88,7 +88,7 @@ def put_off(database: Database, lease: Lease, reason: str, settings: WorkSetting
         job.reason, job.changed_s = reason, time.time()
         job.lease, job.lease_until_s = None, 0.0
         if job.attempts >= settings.attempts:
-            job.state = State.DEAD
+            job.died_in, job.state = job.state, State.DEAD
         else:
             job.next_try_s = time.time() + settings.first_wait_s * 2 ** (job.attempts - 1)
         session.add(job)

@@ -93,17 +93,19 @@ class Workers:
             leases.put_off(room.database, lease, "its worker was ended too often in this step", room.settings.work)
             raise _Ended
         try:
-            with _KeptAlive(room, lease):
+            with _KeptAlive(room, lease), room.metrics.step_s.labels(lease.state.value).time():
                 outcome = step(room, decoder, lease.video_id)
             return leases.settle(room.database, lease, following, outcome)
         except MediaError as error:
             if not self._is_ending.is_set():  # else the decoder was closed under it
+                room.metrics.step_failures.labels(lease.state.value, "refused").inc()
                 leases.fail(room.database, lease, str(error))
                 log.warning("video %s: %s", lease.video_id, error)
         except LeaseLost:
             raise
         except Exception as error:
             reason = str(error) if isinstance(error, AlnusError) else f"an error in Alnus ({type(error).__name__})"
+            room.metrics.step_failures.labels(lease.state.value, "error").inc()
             state = leases.put_off(room.database, lease, reason, room.settings.work)
             log.error("video %s: %s; its job is %s", lease.video_id, reason, state)
         raise _Ended

@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_try_s", sa.Float(), nullable=False),
         sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("died_in", sa.String(), nullable=True),
         sa.Column("lease", sa.String(), nullable=True),
         sa.Column("lease_until_s", sa.Float(), nullable=False),
         sa.Column("created_s", sa.Float(), nullable=False),

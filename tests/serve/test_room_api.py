@@ -1,0 +1,136 @@
+"""The REST service does what its OpenAPI says, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import av
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from PIL import Image
+from reading_rooms import URL, cine_bytes, opened, serving, settings_for, wait_until_done
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from alnus.serve.access.sessions import new_key
+from alnus.serve.database.tables import ApiKey, User
+from alnus.serve.intake.receiving import received
+from alnus.serve.intake.submission import submit
+from alnus.serve.settings import Limits
+
+
+def new_api_key(room) -> str:
+    with room.database.writing() as session:
+        return new_key(session, "tests", actor=session.exec(select(User)).first().id)[1]
+
+
+@pytest.fixture
+def api(open_app):
+    """(room, client with a key)."""
+    room, client = open_app
+    client.headers["authorization"] = f"Bearer {new_api_key(room)}"
+    return room, client
+
+
+def test_a_program_submits_waits_and_takes_result_heatmap_and_report(api, tmp_path):
+    room, client = api
+    made = client.post("/api/v1/videos", content=cine_bytes(tmp_path))
+    assert made.status_code == 201
+    case, video = made.json()["case"], made.json()["videos"][0]["video"]
+    until = time.monotonic() + 60
+    while not client.get(f"/api/v1/cases/{case}").json()["done"]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    result = client.get(f"/api/v1/cases/{case}/result").json()
+    assert "not measured" in result["notice"]
+    (network,) = result["networks"]
+    assert network["trained_on_phantoms"] is True
+    assert network["patient"]["risk_low"] < network["patient"]["risk"] < network["patient"]["risk_high"]
+    assert network["videos"][0]["video"] == video
+    picture = Image.open(io.BytesIO(client.get(f"/api/v1/videos/{video}/heatmap").content))
+    assert picture.format == "PNG"
+    movie = client.get(f"/api/v1/videos/{video}/heatmap", params={"form": "mp4"})
+    with av.open(io.BytesIO(movie.content)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 8
+    assert client.get(f"/api/v1/cases/{case}/report").content.startswith(b"%PDF")
+    assert room.settings.models
+
+
+def test_cases_come_in_pages_newest_first(api, tmp_path):
+    room, client = api
+    made = [client.post("/api/v1/videos", content=cine_bytes(tmp_path, seed=seed)).json()["case"] for seed in range(3)]
+    first = client.get("/api/v1/cases", params={"limit": 2}).json()
+    second = client.get("/api/v1/cases", params={"limit": 2, "before": first["next"]}).json()
+    assert [one["case"] for one in first["cases"] + second["cases"]] == made[::-1]
+    assert second["next"] is None
+    wait_until_done(room)
+
+
+def test_a_revoked_key_opens_nothing(api):
+    room, client = api
+    assert client.get("/api/v1/networks").status_code == 200
+    with room.database.writing() as session:
+        key = session.exec(select(ApiKey)).one()
+        key.revoked_s = 1.0
+        session.add(key)
+    assert client.get("/api/v1/networks").status_code == 401
+
+
+def test_a_key_that_asks_too_often_must_wait(run_model, tmp_path):
+
+    room, app = opened(settings_for(run_model, tmp_path / "room", limits=Limits(requests_a_minute=3)))
+    with TestClient(app, base_url=URL) as client:
+        client.headers["authorization"] = f"Bearer {new_api_key(room)}"
+        answers = [client.get("/api/v1/networks") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+
+
+def test_prometheus_reads_how_many_videos_are_how_far(api, tmp_path):
+    room, client = api
+    client.post("/api/v1/videos", content=cine_bytes(tmp_path))
+    wait_until_done(room)
+    text = client.get("/metrics").text
+    assert 'alnus_jobs{state="returned"} 1.0' in text
+    assert 'alnus_videos_received_total{new="true",origin="api"} 1.0' in text
+    assert 'alnus_step_seconds_count{step="received"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/cases/C-2222222222", 404),
+        ("/api/v1/cases/C-2222222222/result", 404),
+        ("/api/v1/cases/nonsense", 422),
+        ("/api/v1/cases?limit=0", 422),
+        ("/api/v1/videos/V-2222222222/heatmap", 404),
+        ("/api/v1/nothing", 404),
+    ],
+)
+def test_a_refusal_says_why_in_one_sentence(api, path, status):
+    answer = api[1].get(path)
+    assert answer.status_code == status
+    assert isinstance(answer.json()["detail"], str)
+
+
+@pytest.fixture(scope="module")
+def api_schema(run_model, tmp_path_factory):
+    """The service's OpenAPI, with a room behind it that has one finished case."""
+    folder = tmp_path_factory.mktemp("schema")
+    room, app = opened(settings_for(run_model, folder / "room"))
+    with serving(app) as url:
+        headers = {"authorization": f"Bearer {new_api_key(room)}"}
+        submit(room, received(room, [cine_bytes(folder)]), origin="api", actor="system")
+        wait_until_done(room)
+        yield schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json", headers=headers)
+
+
+schema = schemathesis.pytest.from_fixture("api_schema")
+
+
+@schema.parametrize()
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+def test_schemathesis_finds_nothing(case):
+    case.call_and_validate()
