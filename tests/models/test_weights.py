@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
@@ -14,12 +15,14 @@ from safetensors.torch import save_file
 
 from alnus.clips import normalised
 from alnus.errors import WeightsError
-from alnus.models import build, load_weights
+from alnus.models import NAMES, build, load_weights
+
+SMALL = {"x3d": 11, "mvit": 10}  # depths; the others 18
 
 
-def network(name, *, depth=18, **options):
+def network(name, *, depth=None, **options):
     torch.manual_seed(options.pop("seed", 0))
-    return build(name, depth=depth, width=16, num_segments=4, **options).eval()
+    return build(name, depth=depth or SMALL.get(name, 18), width=16, num_segments=4, **options).eval()
 
 
 def clip(frames=4, channels=3):
@@ -32,7 +35,7 @@ def same(first, second, video):
         return torch.allclose(first(video), second(video), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["image", "r2plus1d", "resnet3d", "tin"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("wrapped", ["bare", "state_dict", "module", "lightning", "compiled", "blocks"])
 def test_a_checkpoint_gives_its_logits_back_from_any_wrapper(tmp_path, name, wrapped):
     source, target = network(name, seed=1), network(name, seed=2)
@@ -43,7 +46,7 @@ def test_a_checkpoint_gives_its_logits_back_from_any_wrapper(tmp_path, name, wra
         "module": {"state_dict": OrderedDict((f"module.{key}", value) for key, value in state.items())},
         "lightning": {"state_dict": {f"network.{key}": value for key, value in state.items()}, "global_step": 7},
         "compiled": {"model": {f"module._orig_mod.{key}": value for key, value in state.items()}},
-        "blocks": {key.replace("layer2.0.", "layer2.0._orig_mod."): value for key, value in state.items()},
+        "blocks": {re.sub(r"(layer2|blocks)\.0\.", r"\1.0._orig_mod.", key): value for key, value in state.items()},
     }[wrapped]
     torch.save(content, tmp_path / "w.pth")
     report = load_weights(target, tmp_path / "w.pth")
@@ -70,7 +73,7 @@ def test_image_weights_start_tin_and_only_the_interlacing_is_new(tmp_path):
 
 
 def test_a_grey_network_takes_colour_weights_and_answers_the_same_on_grey_input(tmp_path):
-    for name in ("image", "r2plus1d", "resnet3d", "tin"):
+    for name in NAMES:
         colour, grey = network(name, seed=1), network(name, seed=2, in_channels=1)
         save_file(colour.state_dict(), tmp_path / f"{name}.safetensors")
         assert len(load_weights(grey, tmp_path / f"{name}.safetensors").folded) == 1
@@ -98,7 +101,13 @@ def test_tin_over_image_weights_learns_its_offsets_from_the_first_step(tmp_path)
         assert block.interlace.weight_net.conv.weight.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("name", ["image", "resnet3d", "r2plus1d"])
+FIRST = {  # what answers to a picture, up to the first normalisation or bias
+    "image": lambda net, x: net.bn1(net.conv1(x[:, :, 0])),
+    "mvit": lambda net, x: net.patches(x),
+}
+
+
+@pytest.mark.parametrize("name", ["image", "resnet3d", "r2plus1d", "x3d", "mvit"])
 def test_a_grey_network_answers_as_the_colour_network_to_the_same_normalised_picture(tmp_path, name):
     colour, grey = network(name, seed=1).double(), network(name, seed=2, in_channels=1).double()
     for key, value in colour.state_dict().items():
@@ -106,12 +115,12 @@ def test_a_grey_network_answers_as_the_colour_network_to_the_same_normalised_pic
             value.normal_()
     save_file(colour.state_dict(), tmp_path / "w.safetensors")
     load_weights(grey, tmp_path / "w.safetensors", grey="normalised")
-    picture = torch.rand(4, 48, 48, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    stem = (lambda net, x: net.stem(x)) if name != "image" else (lambda net, x: net.bn1(net.conv1(x[:, :, 0])))
+    picture = torch.rand(8, 48, 48, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    stem = FIRST.get(name, lambda net, x: net.stem(x))
     with torch.no_grad():
         one = stem(grey, normalised(picture, 1)[None].double())
         three = stem(colour, normalised(picture, 3)[None].double())
-    inside = (..., slice(2, -2), slice(2, -2)) if name == "image" else (..., slice(1, -1), slice(2, -2), slice(2, -2))
+    inside = (..., slice(2, -2), slice(2, -2)) if name == "image" else (..., slice(2, -2), slice(2, -2), slice(2, -2))
     torch.testing.assert_close(one[inside], three[inside], rtol=1e-5, atol=1e-5)  # outside lies another grey
 
 
@@ -226,6 +235,16 @@ def test_a_network_that_nobody_knows_is_refused(tmp_path):
         ("image", 50, "image", "this is a 2-D ResNet-50 .*; the network is image-ResNet-18: set depth 50"),
         ("image", 50, "tin", "the network is TIN-ResNet-18: set depth 50"),
         ("resnet3d", 34, "resnet3d", "this is a ResNet-3D-34 .*; the network is ResNet-3D-18: set depth 34"),
+        ("x3d", 26, "x3d", "this is an X3D-26 checkpoint of Alnus; the network is X3D-11: set depth 26"),
+        ("mvit", 16, "mvit", "this is an MViTv2-16 checkpoint of Alnus; the network is MViTv2-10: set depth 16"),
+        (
+            "x3d",
+            11,
+            "resnet3d",
+            "this is an X3D-11 .*; the network is ResNet-3D-18, which starts from ResNet-3D or 2-D",
+        ),
+        ("mvit", 10, "x3d", "this is an MViTv2-10 .*; the network is X3D-11, which starts from X3D"),
+        ("image", 18, "mvit", "this is a 2-D ResNet-18 .*; the network is MViTv2-10, which starts from MViTv2"),
     ],
 )
 def test_another_architecture_or_depth_is_refused_by_name(tmp_path, source, depth, target, message):

@@ -111,7 +111,8 @@ def _name(model: Network) -> Family:
 
 def _refuse_architecture(path: Path, found: Found, model: Network) -> None:
     name = _name(model)
-    this = f"{path}: this is a {found.title}; the network is {model.title}"
+    article = "an" if found.family in ("x3d", "mvit") else "a"
+    this = f"{path}: this is {article} {found.title}; the network is {model.title}"
     if found.family not in STARTS[name]:
         starts = " or ".join(dict.fromkeys(FAMILY_TITLES[family] for family in STARTS[name]))
         raise WeightsError(f"{this}, which starts from {starts}")
