@@ -14,6 +14,7 @@ from alnus.report.checklist_tables import LISTS, checklist, checklists
 from alnus.report.content import build
 from alnus.report.document import Document, Facts, Table
 from alnus.report.flow import cohort_flow
+from alnus.report.model_cards import model_cards
 from alnus.report.recordings import missing_table, recordings_table
 from alnus.report.run_files import read_run
 from alnus.report.wrong_cases import wrong_cases
@@ -139,6 +140,17 @@ def test_each_network_has_a_card_that_says_research_only(document: Document) -> 
     assert facts["Use"].startswith("Research only.")
     assert facts["Trained on"] == "168 patients, 58 with metastasis"
     assert "learning rate" in facts["Optimisation"]
+
+
+def test_a_card_says_what_was_done_with_the_starting_weights(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    run = make_run(tmp_path, explain=False)
+    path = run / "models" / "tin" / "model.json"
+    start = {"file": "resnet50.pth", "sha256": "11ad3fa6" + "0" * 56, "summary": "2-D ResNet-50: 318 tensors loaded"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"start": start}))
+    facts = {card.heading: dict(card.items) for card in model_cards(read_run(run))}
+    expected = "resnet50.pth (SHA-256 begins 11ad3fa600000000): 2-D ResNet-50: 318 tensors loaded"
+    assert facts["Model card: TIN"]["Start"] == expected
+    assert facts["Model card: Static image"]["Start"] == "random weights"
 
 
 def test_the_cohort_is_described_by_centre_where_there_are_several(

@@ -13,7 +13,7 @@ from alnus.models.registry import NAMES, NetworkFacts, facts
 if TYPE_CHECKING:
     from alnus.models.architectures import Network, build, build_from_config
     from alnus.models.catalogue import Description, describe
-    from alnus.models.directory import ModelCard, load_model, read_card, save_model, write_card
+    from alnus.models.directory import ModelCard, Start, load_model, read_card, save_model, write_card
     from alnus.models.frame_resnet import FrameResNet
     from alnus.models.layout import Layout
     from alnus.models.mvit import MultiscaleTransformer
@@ -28,6 +28,7 @@ _HOMES = {
     "Description": "catalogue",
     "describe": "catalogue",
     "ModelCard": "directory",
+    "Start": "directory",
     "load_model": "directory",
     "read_card": "directory",
     "save_model": "directory",
@@ -52,6 +53,7 @@ __all__ = [
     "MultiscaleTransformer",
     "Network",
     "NetworkFacts",
+    "Start",
     "VideoResNet",
     "build",
     "build_from_config",

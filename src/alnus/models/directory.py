@@ -18,6 +18,7 @@ from alnus.errors import ConfigError, WeightsError
 from alnus.models.architectures import Network, build_from_config
 from alnus.models.checkpoints import LAYOUT
 from alnus.models.layout import TORCHVISION, Layout
+from alnus.models.weights import LoadReport
 from alnus.provenance import atomic_path, file_sha256, now, versions, write_json
 
 WEIGHTS = "model.safetensors"
@@ -26,12 +27,51 @@ CLASSES = ("no metastasis", "metastasis")
 NOTE = "For research, not for diagnosis. Its accuracy on patients' lymph nodes has not been measured."
 
 
+class Start(BaseModel):
+    """The checkpoint that a training began from, and what became of its tensors (`LoadReport`), counted.
+
+    file: its name. sha256: of the file. origin: what it is and whose. replaced, left: keys; of `left` the first ten.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    sha256: str
+    origin: str
+    loaded: int
+    folded: int
+    new: int
+    replaced: tuple[str, ...]
+    left: tuple[str, ...]
+    left_count: int
+    notes: tuple[str, ...]
+    summary: str
+
+    @classmethod
+    def of(cls, path: Path, report: LoadReport) -> Start:
+        """Return the account of a file that was loaded."""
+        return cls(
+            file=path.name,
+            sha256=file_sha256(path),
+            origin=report.origin,
+            loaded=len(report.loaded),
+            folded=len(report.folded),
+            new=len(report.missing),
+            replaced=report.replaced,
+            left=report.left[:10],
+            left_count=len(report.left),
+            notes=report.notes,
+            summary=str(report),
+        )
+
+
 class ModelCard(BaseModel):
     """What a trained network is. Frozen; an unknown key is an error.
 
     name: of the network. source: its name in predictions tables. threshold: on the score for metastasis, frozen on
-    validation; None before. aggregation: how a patient's videos become the score that it cuts. weights_sha256: of the
-    weights beside the card, layout: of a network over space and time; `save_model` fills both in.
+    validation; None before. start: the weights that training began from; None: random ones. aggregation: how a
+    patient's videos become the score that it cuts. weights_sha256: of the weights beside the card, layout: of a network
+    over space and time; `save_model` fills both in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +90,7 @@ class ModelCard(BaseModel):
     cohort_sha256: str | None = None
     fold: int | None = None
     layout: Layout | None = None
+    start: Start | None = None
     versions: dict[str, str] = Field(default_factory=versions)
     created: str = Field(default_factory=now)
     note: str = NOTE

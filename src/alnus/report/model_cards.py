@@ -30,7 +30,7 @@ def _card(files: RunFiles, source: str, models: Sequence[ModelFiles]) -> Facts:
         "Use": RESEARCH + (" Trained on simulated videos." if card.get("phantom") else ""),
         "Architecture": " ".join(part for part in architecture(str(card.get("name", source)), network) if part),
         "Input": ", ".join(part for part in clip_text(network.get("clip") or {}) if part),
-        "Start": f"{start(network)} weights",
+        "Start": _start(card, network),
         "Trained on": _trained_on(files, models),
         "Optimisation": _optimisation(training),
         "Augmentation": _augmentation(training.get("augmentation")),
@@ -44,6 +44,14 @@ def _card(files: RunFiles, source: str, models: Sequence[ModelFiles]) -> Facts:
         tuple((name, value or "not recorded") for name, value in known.items()),
         heading=f"Model card: {source_title(source)}",
     )
+
+
+def _start(card: Mapping[str, Any], network: Mapping[str, Any]) -> str:
+    """Return the starting weights' file, its digest, whose they are, and what was loaded, replaced and left."""
+    known = card.get("start")
+    if not isinstance(known, Mapping):
+        return f"{start(network)} weights"
+    return f"{known.get('file')} (SHA-256 begins {str(known.get('sha256'))[:16]}): {known.get('summary')}"
 
 
 def _answers(card: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from alnus.cohort import Cohort
 from alnus.config import StudyConfig
+from alnus.console import Reporter
 from alnus.errors import ConfigError
 from alnus.study.truth import CEILINGS
 
@@ -26,8 +27,11 @@ def check_comparisons(config: StudyConfig, cohort: Cohort) -> None:
             raise ConfigError(f"evaluation.{key}: '{name}' is no clinical column of {cohort.source.name} ({there})")
 
 
-def check_networks(config: StudyConfig) -> None:
-    """Build each network once and load its starting weights. Raises ConfigError, WeightsError."""
+def check_networks(config: StudyConfig, *, reporter: Reporter | None = None) -> None:
+    """Build each network once and load its starting weights, and tell the reporter what was done with them.
+
+    Raises ConfigError, WeightsError.
+    """
     import torch
 
     from alnus.models import build_from_config, load_weights
@@ -43,7 +47,9 @@ def check_networks(config: StudyConfig) -> None:
             with torch.device("meta"):
                 build_from_config(name, network)
         else:
-            load_weights(build_from_config(name, network), network.weights, head="replace")
+            report = load_weights(build_from_config(name, network), network.weights, head="replace")
+            if reporter is not None:
+                reporter.say(f"{name} starts from {network.weights.name}: {report}")
 
 
 def computer() -> dict[str, Any]:

@@ -19,7 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from alnus.config import TrainingConfig
 from alnus.console import Quiet, Reporter, Terminal
 from alnus.errors import WeightsError
-from alnus.models import ModelCard, build_from_config, load_weights, save_model
+from alnus.models import ModelCard, Network, Start, build_from_config, load_weights, save_model
 from alnus.training.classifier import Classifier, class_weights
 from alnus.training.data import ClipData
 from alnus.training.devices import precision, processes, uses_gpu
@@ -40,7 +40,8 @@ def train(job: Job) -> None:
     with torch.random.fork_rng(), _quiet():
         torch.manual_seed(job.seed)
         data = ClipData(job)
-        classifier = _classifier(job, data, steps_per_epoch=data.steps_per_epoch(world))
+        network, start = _network(job)
+        classifier = _classifier(job, data, network, steps_per_epoch=data.steps_per_epoch(world))
         record = Record(job, steps_per_epoch=data.steps_per_epoch(world))
         trainer = _trainer(job, record)
         if world > 1:
@@ -48,7 +49,7 @@ def train(job: Job) -> None:
         trainer.strategy.barrier("the first process has removed what another training left")
         _train(job, trainer, classifier, data, record)
         if trainer.is_global_zero:
-            _save(job, classifier, record)
+            _save(job, classifier, record, start)
         trainer.strategy.barrier("the model is written")
 
 
@@ -82,10 +83,15 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
-def _classifier(job: Job, data: ClipData, *, steps_per_epoch: int) -> Classifier:
-    network = build_from_config(job.name, job.network)
-    if job.network.weights is not None:
-        load_weights(network, job.network.weights, head="replace", grey="normalised")
+def _network(job: Job) -> tuple[Network, Start | None]:
+    """Return the network as training begins with it, and the account of the weights that it was given."""
+    network, path = build_from_config(job.name, job.network), job.network.weights
+    if path is None:
+        return network, None
+    return network, Start.of(path, load_weights(network, path, head="replace", grey="normalised"))
+
+
+def _classifier(job: Job, data: ClipData, network: Network, *, steps_per_epoch: int) -> Classifier:
     training = job.network.training
     return Classifier(
         job.name,
@@ -144,7 +150,7 @@ def _strategy(training: TrainingConfig) -> str | Strategy:
     return training.strategy if not training.strategy.startswith("ddp") else "auto"
 
 
-def _save(job: Job, classifier: Classifier, record: Record) -> None:
+def _save(job: Job, classifier: Classifier, record: Record, start: Start | None) -> None:
     chosen = best_epoch(record.history)
     classifier.network.load_state_dict(record.best)
     card = ModelCard(
@@ -154,6 +160,7 @@ def _save(job: Job, classifier: Classifier, record: Record) -> None:
         seed=job.seed,
         epoch=chosen,
         validation_auc=record.history[chosen]["val_auc"],
+        start=start,
         **job.card,
     )
     write_curve(job.directory, record.history)
