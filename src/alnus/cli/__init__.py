@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from alnus.cli import cases, cohorts, serving, statistics, studies
+from alnus.cli import cases, cohorts, exporting, serving, statistics, studies
 from alnus.cli.app import app
 from alnus.errors import AlnusError, UsageError
 
@@ -23,6 +23,7 @@ app.command()(cohorts.check)
 app.command()(studies.train)
 app.command()(cases.predict)
 app.command()(cases.explain)
+app.command()(exporting.export)
 app.command()(statistics.evaluate)
 app.command()(statistics.compare)
 app.command()(studies.report)

@@ -18,23 +18,31 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A model's directory, or a run's for all of its models.")],
     videos: Annotated[list[Path], typer.Argument(help="Video files, or one cohort table (.csv, .parquet).")],
     out: Annotated[Path | None, typer.Option(help="Write the predictions table here instead of printing it.")] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="auto, eager, compile, onnx, openvino; default: as the model was configured (eager)."),
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto, float32, bf16, fp16, int8.")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Score videos with a trained network. What cannot be read is named; the rest goes on.
 
     Example: alnus predict runs/demo/run/models/tin clip.mp4
+
+    Example: alnus predict runs/demo/run/models/tin cohort.csv --engine auto --out predictions.csv
     """
     from alnus.console import Terminal
     from alnus.study.single import predict_files
 
-    scores = predict_files(model, videos, reporter=Terminal())
+    scores = predict_files(model, videos, reporter=Terminal(), engine=engine, precision=precision)
     table, failed = scores.table, scores.failed
     for note in scores.notes if len(table) else []:
         typer.echo(note, err=True)
     if out is not None:
-        from alnus.provenance import write_atomic
+        from alnus.provenance import write_atomic, write_json
 
         write_atomic(out, table.to_csv(index=False, lineterminator="\n"))
+        write_json(out.with_suffix(".engines.json"), [answer.as_record() for answer in scores.answers])
         typer.echo(f"{len(table)} predictions: {out}")
     elif as_json:
         print_json(
@@ -43,6 +51,7 @@ def predict(
                 "excluded": failed,
                 "notes": scores.notes,
                 "trained_on_phantom": scores.trained_on_phantom,
+                "engines": [answer.as_record() for answer in scores.answers],
             }
         )
     elif len(table):
@@ -91,19 +100,16 @@ def fail_if_none_worked(done: int, failed: list[dict[str, str]]) -> None:
 
 
 def models(as_json: Json = False) -> None:
-    """List the networks: sizes, input, parameters, operations, and the weights that they can start from.
+    """List the networks: depths, clip, parameters, counted operations, and the weights that they can start from.
 
     Example: alnus models
     """
     from dataclasses import asdict
 
-    from alnus.models import describe
+    from alnus.models.catalogue import describe, table
 
     found = describe()
     if as_json:
         print_json([asdict(network) for network in found])
-        return
-    for network in found:
-        shape = "\u00d7".join(map(str, network.input_shape))
-        cost = f"{network.parameters / 1e6:6.1f} M parameters {network.gflops:6.1f} GFLOP a clip"
-        typer.echo(f"{network.name:10}{network.title:38}{shape:14}{cost}  starts from: {'; '.join(network.accepts)}")
+    else:
+        typer.echo(table(found))

@@ -18,12 +18,15 @@ from torch import Tensor, nn
 from alnus.clips import CineSource, Sample, cine_clips
 from alnus.clips.sample import GreyFrames
 from alnus.config import NetworkConfig
-from alnus.errors import AlnusError, MediaError, WeightsError
-from alnus.models import ModelCard, load_model
+from alnus.errors import AlnusError, MediaError
+from alnus.inference.agreement import probabilities
+from alnus.inference.engines import TorchEngine
+from alnus.inference.exported import card_of
+from alnus.inference.opening import Answer, Predictor, open_predictor
+from alnus.models import ModelCard
 
 COLUMNS = ("patient_id", "video", "split", "label", "source", "score", "call")
 READERS = 2  # threads that shape the next cines' clips while the network works
-POSITIVE = 1  # the class whose probability is the score: metastasis
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,9 @@ def predict(
     progress: Callable[[int, int], None] | None = None,
     excluded: list[tuple[str, str]] | None = None,
     device: str | None = None,
+    engine: str | None = None,
+    precision: str = "auto",
+    answers: list[Answer] | None = None,
 ) -> pd.DataFrame:
     """Return the predictions table of some videos by some trained networks.
 
@@ -44,15 +50,18 @@ def predict(
     empty: it is a patient's and needs a frozen threshold. split comes from `splits` by patient, else it is empty; an
     unknown label is empty.
     A video that cannot be read gets no row: it is logged, and (video, reason) is added to `excluded`.
-    device: None takes a GPU where there is one. Raises WeightsError for a directory that holds no model.
+    device: None takes a GPU where there is one. engine, precision: as `open_predictor`'s; None is what the model's card
+    says, PyTorch as in training if nothing. answers: gets which engine answered for each network, in its order.
+    Raises WeightsError for a directory that holds no model, UsageError for an engine that cannot be used.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     rows: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     total = len(directories) * len(samples)
     for number, directory in enumerate(directories):
-        network, card = load_model(directory, device=device)
-        scored = _scores(network, card.network, samples, store)
+        clips = len(samples) * card_of(directory).network.inference.clips_per_video
+        predictor = open_predictor(directory, engine=engine, precision=precision, device=device, clips=clips)
+        card = predictor.card
+        scored = _scores(predictor, card.network, samples, store)
         for done, (sample, score) in enumerate(scored, start=number * len(samples) + 1):
             if isinstance(score, AlnusError):
                 failed.setdefault(sample.video, str(score))
@@ -60,19 +69,21 @@ def predict(
                 rows.append(_row(sample, card, score, splits or {}))
             if progress is not None:
                 progress(done, total)
+        if answers is not None:
+            answers.append(predictor.answer)
     _report(failed, excluded)
     return _table(rows)
 
 
 def predict_cine(
-    model: nn.Module,
+    model: nn.Module | Predictor,
     card: ModelCard,
     frames: GreyFrames,
     *,
     keyframe: int | None = None,
     image: NDArray[np.uint8] | None = None,
 ) -> float:
-    """Return the score for metastasis of one cine (T, H, W) uint8 grey by a loaded network.
+    """Return the score for metastasis of one cine (T, H, W) uint8 grey by a loaded or opened network.
 
     keyframe, image: for the image network, which takes the middle frame where neither is given. Raises CohortError for
     a keyframe that the cine does not have.
@@ -80,18 +91,20 @@ def predict_cine(
     clips, _ = cine_clips(
         frames, card.network.clip, card.network.inference.clips_per_video, keyframe=keyframe, image=image
     )
-    return float(_probabilities(model, clips, card.network.inference.batch_size).mean())
+    if isinstance(model, Predictor):
+        return float(model.probabilities(clips).mean())
+    return float(probabilities(TorchEngine(model, batch_size=card.network.inference.batch_size), clips).mean())
 
 
 def _scores(
-    network: nn.Module, config: NetworkConfig, samples: Sequence[Sample], store: CineSource
+    predictor: Predictor, config: NetworkConfig, samples: Sequence[Sample], store: CineSource
 ) -> Iterator[tuple[Sample, float | AlnusError]]:
     """Yield each sample's score or why it has none, in order; clips of several videos share a batch."""
     loaded = _loaded(config, samples, store)
     videos_at_once = max(1, config.inference.batch_size // config.inference.clips_per_video)
     while group := list(islice(loaded, videos_at_once)):
         readable = [clips for _, clips in group if isinstance(clips, Tensor)]
-        scores = iter(_means(network, readable, config.inference.batch_size))
+        scores = iter(_means(predictor, readable))
         for sample, clips in group:
             yield sample, clips if isinstance(clips, AlnusError) else next(scores)
 
@@ -103,7 +116,7 @@ def _loaded(
 
     def load(sample: Sample) -> Tensor | AlnusError:
         try:
-            return _clips(config, sample, store)
+            return video_clips(config, sample, store)
         except AlnusError as error:
             return error
         except (OSError, ValueError, KeyError) as error:  # a damaged store must not end the study
@@ -118,29 +131,23 @@ def _loaded(
             yield sample, future.result()
 
 
-def _clips(config: NetworkConfig, sample: Sample, store: CineSource) -> Tensor:
+def video_clips(config: NetworkConfig, sample: Sample, store: CineSource) -> Tensor:
+    """Return the clips (clips, channels, frames, side, side) that stand for one video.
+
+    Raises CohortError, MediaError.
+    """
     image = store.image(sample.video) if config.clip.sampling == "keyframe" else None
     frames = store.frames(sample.video)
     clips, _ = cine_clips(frames, config.clip, config.inference.clips_per_video, keyframe=sample.keyframe, image=image)
     return clips
 
 
-def _means(network: nn.Module, videos: Sequence[Tensor], batch_size: int) -> list[float]:
+def _means(predictor: Predictor, videos: Sequence[Tensor]) -> list[float]:
     """Return the mean probability over each video's clips."""
     if not videos:
         return []
-    probabilities = _probabilities(network, torch.cat(list(videos)), batch_size)
-    return [float(part.mean()) for part in torch.split(probabilities, [len(clips) for clips in videos])]
-
-
-@torch.inference_mode()
-def _probabilities(network: nn.Module, clips: Tensor, batch_size: int) -> Tensor:
-    """Return (clips,) probabilities of metastasis, float64 on the CPU."""
-    device = next(network.parameters()).device
-    logits = torch.cat([network(part.to(device)).double().cpu() for part in torch.split(clips, batch_size)])
-    if not bool(torch.isfinite(logits).all()):
-        raise WeightsError("the network's output is not finite: its weights are damaged; train it again")
-    return logits.softmax(1)[:, POSITIVE]
+    found = predictor.probabilities(torch.cat(list(videos)))
+    return [float(part.mean()) for part in torch.split(found, [len(clips) for clips in videos])]
 
 
 def _row(sample: Sample, card: ModelCard, score: float, splits: Mapping[str, str]) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from alnus import explanation, inference, models  # each loads torch when first used
+from alnus import explanation, inference  # each loads torch when first used
 from alnus.clips.sample import Sample
 from alnus.cohort import load_cohort
 from alnus.console import Reporter
@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 TABLES = (".csv", ".parquet")
 SPLITS = "splits.csv"
+AS_TRAINED = ("eager", "float32")  # what needs no word
 Failures = list[dict[str, str]]
 
 
 def model_directories(path: Path) -> list[Path]:
-    """Return the model directories that a path means: itself, or those of a run. Raises WeightsError for neither."""
-    if (path / "model.json").is_file():
+    """Return the model directories that a path means: itself (or an export), or those of a run.
+
+    Raises WeightsError for neither.
+    """
+    if (path / "model.json").is_file() or inference.is_export(path):
         return [path]
     found = sorted(card.parent for card in path.glob("models/**/model.json"))
     if not found:
@@ -42,7 +46,7 @@ def model_directories(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _ingested(
+def ingested(
     videos: Sequence[Path], reporter: Reporter, *, keyframe: int | None = None
 ) -> Iterator[tuple[CineStore, list[Sample], Failures]]:
     """Yield a temporary store with the videos, their samples, and what could not be read."""
@@ -78,15 +82,29 @@ class Scores:
     failed: Failures
     notes: list[str]
     trained_on_phantom: bool
+    answers: list[inference.Answer] = field(default_factory=list)
 
 
-def predict_files(model: Path, videos: Sequence[Path], *, reporter: Reporter) -> Scores:
-    """Score some videos, or those of a cohort table, with each network. Raises WeightsError, CohortError."""
+def predict_files(
+    model: Path,
+    videos: Sequence[Path],
+    *,
+    reporter: Reporter,
+    engine: str | None = None,
+    precision: str = "auto",
+) -> Scores:
+    """Score some videos, or those of a cohort table, with each network. Raises WeightsError, CohortError.
+
+    engine, precision: as `alnus.inference.open_predictor`'s.
+    """
     directories = model_directories(model)
-    cards = [models.read_card(directory) for directory in directories]
-    with _ingested(videos, reporter) as (store, samples, failed):
+    cards = [inference.card_of(directory) for directory in directories]
+    with ingested(videos, reporter) as (store, samples, failed):
         unread: list[tuple[str, str]] = []
-        table = inference.predict(directories, samples, store, excluded=unread)
+        answers: list[inference.Answer] = []
+        table = inference.predict(
+            directories, samples, store, excluded=unread, engine=engine, precision=precision, answers=answers
+        )
     failed += [{"video": video, "reason": f"{video}: {reason}"} for video, reason in unread]
     table = _with_splits(_with_calls(table, cards), model, videos[0], cards)
     phantom = any(card.phantom for card in cards)
@@ -98,18 +116,26 @@ def predict_files(model: Path, videos: Sequence[Path], *, reporter: Reporter) ->
         notes.append(
             f"{seen} of {table['patient_id'].nunique()} patients trained or validated the network: see `split`."
         )
-    return Scores(table, failed, notes, phantom)
+    notes += [str(answer) for answer in answers if (answer.engine, answer.precision) != AS_TRAINED or answer.note]
+    return Scores(table, failed, notes, phantom, answers)
 
 
-def _with_splits(table: pd.DataFrame, model: Path, source: Path, cards: Sequence[ModelCard]) -> pd.DataFrame:
-    """Fill `split` from the run's splits.csv where the videos are those of the cohort table that it was trained on."""
+def run_splits(model: Path, source: Path, cards: Sequence[ModelCard]) -> pd.DataFrame | None:
+    """Return the run's splits.csv where a source is the cohort table that the networks were trained on, else None."""
     splits = next(
         (folder / SPLITS for folder in (model, *model.resolve().parents) if (folder / SPLITS).is_file()), None
     )
     known = {card.cohort_sha256 for card in cards}
     if splits is None or source.suffix.lower() not in TABLES or known != {file_sha256(source)}:
+        return None
+    return pd.read_csv(splits, dtype={"patient_id": str})
+
+
+def _with_splits(table: pd.DataFrame, model: Path, source: Path, cards: Sequence[ModelCard]) -> pd.DataFrame:
+    """Fill `split` from the run's splits.csv where the videos are those of the cohort table that it was trained on."""
+    roles = run_splits(model, source, cards)
+    if roles is None:
         return table
-    roles = pd.read_csv(splits, dtype={"patient_id": str})
     keys = [key for key in ("patient_id", "fold") if key in roles and key in table]
     return table.drop(columns="split").merge(roles[[*keys, "split"]], on=keys, how="left")[list(table.columns)]
 
@@ -129,7 +155,7 @@ def explain_files(
 ) -> tuple[list[explanation.Explanation], Failures]:
     """Draw heatmaps of some videos by each network; return what was made of each and what could not be read."""
     made: list[explanation.Explanation] = []
-    with _ingested(videos, reporter, keyframe=keyframe) as (store, samples, failed):
+    with ingested(videos, reporter, keyframe=keyframe) as (store, samples, failed):
         for number, sample in enumerate(samples):
             for directory in model_directories(model):
                 target = out / f"{number + 1:03d}_{Path(sample.video).stem}_{directory.name}"

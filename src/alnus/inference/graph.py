@@ -1,0 +1,71 @@
+"""A network as an ONNX graph, of any number of clips at once."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import torch
+from torch import nn
+
+from alnus.errors import WeightsError
+from alnus.inference.engines import require
+from alnus.inference.folding import folded
+from alnus.models.video_resnet import TemporalConvolution
+
+CLIP, LOGITS = "clip", "logits"
+MOST_CLIPS = 1024  # at once
+
+
+def onnx_graph(network: nn.Module, shape: tuple[int, int, int, int]) -> bytes:
+    """Return the ONNX file of a network with folded normalisations: (batch, *shape) float32 -> (batch, classes) logits.
+
+    shape: (channels, frames, height, width). Raises WeightsError where the network has an operation that ONNX has not.
+    """
+    require("onnx", conversion=True)
+    made = plain(folded(network).cpu().float())
+    program = _traced(made, torch.zeros(2, *shape))
+    graph: bytes = program.model_proto.SerializeToString()
+    return graph
+
+
+def plain(network: nn.Module) -> nn.Module:
+    """Write each T x 1 x 1 convolution as a 3-D one again: what is slow in PyTorch on a CPU is quick in the engines."""
+    for holder in list(network.modules()):
+        for name, child in list(holder.named_children()):
+            if isinstance(child, TemporalConvolution):
+                setattr(holder, name, _plain(child))
+    return network
+
+
+def _plain(conv: TemporalConvolution) -> nn.Conv3d:
+    frames, before, stride = conv.kernel_size[0], int(conv.padding[0]), conv.stride[0]
+    sizes = (conv.in_channels, conv.out_channels, (frames, 1, 1), (stride, 1, 1), (before, 0, 0))
+    made = nn.Conv3d(*sizes, bias=conv.bias is not None)
+    made.weight, made.bias = conv.weight, conv.bias
+    return made
+
+
+def _traced(network: nn.Module, clips: torch.Tensor) -> torch.onnx.ONNXProgram:
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    try:
+        exporter.setLevel(logging.ERROR)  # it warns of torchvision's absence
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own deprecated parts
+            program = torch.onnx.export(
+                network,
+                (clips,),
+                input_names=[CLIP],
+                output_names=[LOGITS],
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=MOST_CLIPS)},),
+                dynamo=True,
+                verbose=False,
+            )
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"the network cannot be written as an ONNX graph: {reason}") from None
+    finally:
+        exporter.setLevel(level)
+    assert program is not None  # the exporter of torch.export returns the program
+    return program

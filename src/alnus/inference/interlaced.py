@@ -1,0 +1,185 @@
+"""TIN laid out for inference: what moves in time and what stays are two tensors from the first block to the last.
+
+The same numbers as `FrameResNet` from the same weights. Cutting a quarter of the channels off every block's input and
+joining it again copies the whole of it twice a block, which costs more than the interlacing itself; here each
+convolution that feeds a block writes the two parts apart, and the first convolution of the block adds up what it makes
+of each. Shift, interpolation and weights of all four groups are one (4 T x 4 T) matrix over (frame, group), the order
+in which they lie in memory, so that one matrix product needs no transposition.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alnus.models import FrameResNet
+from alnus.models.frame_resnet import BasicBlock, Bottleneck
+from alnus.models.interlacing import GROUPS, LARGEST_OFFSET, TemporalInterlace, frame_lag
+
+APART = 1e4  # frames: no hat function reaches from one group to another
+Parts = tuple[Tensor, ...]  # (frames, channels, height, width) each: what moves, and what stays
+
+
+class PartedConvolution(nn.Module):
+    """A convolution whose input channels, output channels or both come in parts.
+
+    inputs, outputs: channels of each part, in the order of the whole.
+    """
+
+    def __init__(self, whole: nn.Conv2d, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList()
+        rows = torch.split(whole.weight.detach(), list(outputs), 0)
+        weights = [torch.split(row, list(inputs), 1) for row in rows]
+        bias = None if whole.bias is None else torch.split(whole.bias.detach(), list(outputs), 0)
+        for number, row in enumerate(weights):
+            made = nn.ModuleList(_like(whole, weight) for weight in row)
+            if bias is not None:
+                made[-1].bias = nn.Parameter(bias[number].clone())
+            self.convolutions.append(made)
+
+    def forward(self, *parts: Tensor) -> Parts:
+        """Return each part of the output."""
+        return tuple(_summed(list(row.children()), parts) for row in self.convolutions)
+
+
+def _like(whole: nn.Conv2d, weight: Tensor) -> nn.Conv2d:
+    size, stride, padding = whole.kernel_size[0], whole.stride[0], int(whole.padding[0])
+    made = nn.Conv2d(weight.shape[1], weight.shape[0], size, stride, padding, bias=False)
+    made.weight = nn.Parameter(weight.clone(memory_format=torch.contiguous_format))
+    return made
+
+
+def _summed(convolutions: list[nn.Module], parts: Parts) -> Tensor:
+    made = [convolution(part) for convolution, part in zip(convolutions, parts, strict=True)]
+    total: Tensor = made[0]
+    for further in made[1:]:
+        total = total + further
+    return total
+
+
+class PlannedInterlace(nn.Module):
+    """`TemporalInterlace` of the moving channels alone, without a gather, a transposition of pixels or a linear layer.
+
+    Shape: (batch * frames, channels that move, height, width) -> the same.
+    """
+
+    lag: Tensor
+    sign: Tensor
+
+    def __init__(self, interlace: TemporalInterlace) -> None:
+        super().__init__()
+        self.frames = frames = interlace.frames
+        offset, weight = interlace.offset_net, interlace.weight_net
+        # one convolution over time for both nets: the offsets' channel, then a weight for each group (w1, w2, w1, w2)
+        self.conv = nn.Conv1d(interlace.shifted, 1 + GROUPS, 3, padding=1)
+        rows = [offset.conv.weight, weight.conv.weight, weight.conv.weight]
+        self.conv.weight = nn.Parameter(torch.cat([row.detach() for row in rows]))
+        biases = [_bias(offset.conv), _bias(weight.conv), _bias(weight.conv)]
+        self.conv.bias = nn.Parameter(torch.cat(biases))
+        self.hidden, self.hidden_bias = _frozen(offset.fc1.weight), _frozen(offset.fc1.bias)
+        groups = torch.arange(GROUPS).repeat(frames)  # of each row (frame, group)
+        self.out = nn.Parameter(offset.fc2.weight.detach()[groups % 2])  # (4 T, T): offsets o1, o2, -o1, -o2
+        self.out_bias = nn.Parameter(offset.fc2.bias.detach()[groups % 2])
+        self.register_buffer("sign", torch.where(groups < GROUPS // 2, 1.0, -1.0) * LARGEST_OFFSET)
+        lag = frame_lag(frames).repeat_interleave(GROUPS, 0).repeat_interleave(GROUPS, 1)
+        self.register_buffer("lag", lag.masked_fill(groups[:, None] != groups[None, :], APART))
+
+    def matrix(self, pooled: Tensor) -> Tensor:
+        """Return the (batch, 4 T, 4 T) matrices over (frame, group) from each channel's means (batch, channels, T)."""
+        read = self.conv(pooled)  # (batch, 5, frames)
+        hidden = functional.relu((read[:, :1] * self.hidden).sum(2) + self.hidden_bias)  # (batch, frames)
+        logit = (hidden[:, None] * self.out).sum(2) + self.out_bias  # (batch, 4 T)
+        offset = (2 * torch.sigmoid(logit) - 1) * self.sign
+        weight = 2 * torch.sigmoid(read[:, 1:]).transpose(1, 2).reshape(-1, len(self.sign), 1)
+        return functional.relu(1 - (self.lag - offset[:, :, None]).abs()) * weight
+
+    def forward(self, moving: Tensor) -> Tensor:
+        """Interlace the frames of every clip of the batch."""
+        pixels = moving.flatten(2)  # one layout for the mean and the product: an engine reorders the tensor once
+        pooled = pixels.mean(2).reshape(-1, self.frames, moving.shape[1]).transpose(1, 2)
+        rows = pixels.reshape(-1, len(self.sign), pixels[0].numel() // GROUPS)
+        return torch.matmul(self.matrix(pooled), rows).reshape(moving.shape)
+
+
+def _bias(conv: nn.Conv1d) -> Tensor:
+    assert conv.bias is not None  # both nets' convolutions have one
+    return conv.bias.detach()
+
+
+def _frozen(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.detach().clone())
+
+
+class PartedBlock(nn.Module):
+    """A residual block between parted tensors; `outputs` has one part in the last block."""
+
+    def __init__(self, block: BasicBlock | Bottleneck, outputs: tuple[int, ...]) -> None:
+        super().__init__()
+        moving = _interlace(block).shifted
+        inputs = (moving, block.conv1.in_channels - moving)
+        self.interlace = PlannedInterlace(_interlace(block))
+        self.first = PartedConvolution(block.conv1, inputs, (block.conv1.out_channels,))
+        self.middle = block.conv2 if isinstance(block, Bottleneck) else nn.Identity()
+        last = block.conv3 if isinstance(block, Bottleneck) else block.conv2
+        self.last = PartedConvolution(last, (last.in_channels,), outputs)
+        self.shortcut: nn.Module | None = None
+        if block.downsample is not None:
+            conv = block.downsample[0]
+            assert isinstance(conv, nn.Conv2d)  # before its normalisation
+            self.shortcut = PartedConvolution(conv, inputs, outputs)
+        self.joined = len(outputs) == 1
+
+    def forward(self, moving: Tensor, staying: Tensor) -> Parts:
+        """Return the parts of the block's output."""
+        if self.shortcut is not None:
+            residual: Parts = self.shortcut(moving, staying)
+        else:
+            residual = (torch.cat([moving, staying], 1),) if self.joined else (moving, staying)
+        (out,) = self.first(self.interlace(moving), staying)
+        out = functional.relu(out)
+        if not isinstance(self.middle, nn.Identity):
+            out = functional.relu(self.middle(out))
+        return tuple(functional.relu(part + kept) for part, kept in zip(self.last(out), residual, strict=True))
+
+
+class InterlacedResNet(nn.Module):
+    """A TIN of which the convolutions are folded, laid out in parts.
+
+    Shape: (batch, channels, frames, height, width) -> (batch, num_classes).
+    """
+
+    def __init__(self, network: FrameResNet) -> None:
+        super().__init__()
+        assert network.frames is not None  # a TIN
+        self.frames = network.frames
+        blocks = _blocks(network)
+        moving = [_interlace(block).shifted for block in blocks]
+        channels = [block.conv1.in_channels for block in blocks]
+        parts = (moving[0], channels[0] - moving[0])
+        self.stem = PartedConvolution(network.conv1, (network.conv1.in_channels,), parts)
+        following = [(part, whole - part) for part, whole in zip(moving[1:], channels[1:], strict=True)]
+        outputs: list[tuple[int, ...]] = [*following, (network.fc.in_features,)]
+        self.blocks = nn.ModuleList(PartedBlock(*pair) for pair in zip(blocks, outputs, strict=True))
+        self.fc = network.fc
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Return the logits of each clip."""
+        x = clip.transpose(1, 2).flatten(0, 1)  # (batch * frames, channels, height, width)
+        parts: Parts = tuple(functional.max_pool2d(functional.relu(part), 3, 2, 1) for part in self.stem(x))
+        for block in self.blocks:
+            parts = block(*parts)
+        pooled = parts[0].mean((2, 3)).reshape(-1, self.frames, parts[0].shape[1]).mean(1)
+        logits: Tensor = self.fc(pooled)
+        return logits
+
+
+def _blocks(network: FrameResNet) -> list[BasicBlock | Bottleneck]:
+    stages = (network.layer1, network.layer2, network.layer3, network.layer4)
+    return [block for stage in stages for block in stage if isinstance(block, BasicBlock | Bottleneck)]
+
+
+def _interlace(block: BasicBlock | Bottleneck) -> TemporalInterlace:
+    assert block.interlace is not None  # a TIN's block
+    return block.interlace
