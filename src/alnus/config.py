@@ -126,6 +126,9 @@ class InferenceConfig(Section):
     """Clips spread evenly over the cine; their scores are averaged. A cine that so many dense clips do not cover gets
     more, up to 16."""
     batch_size: int = Field(8, ge=1)
+    engine: Literal["auto", "eager", "compile", "onnx", "openvino"] = "eager"
+    """What computes the scores: PyTorch as in training, bit for bit the same at any time, or a faster engine
+    (docs/how-to/export-and-speed.md), whose probabilities differ by at most 0.01."""
 
 
 class NetworkConfig(Section):

@@ -39,7 +39,8 @@ class TemporalConvolution(nn.Conv3d):
         rows, columns = input.shape[3:]
         pixels = input.flatten(3)  # (batch, channels, frames, height * width)
         stride, before = self.stride[0], int(self.padding[0])
-        moved = functional.conv2d(pixels, self.weight.squeeze(-1), stride=(stride, 1), padding=(before, 0))
+        weight = self.weight.squeeze(-1)
+        moved = functional.conv2d(pixels, weight, self.bias, stride=(stride, 1), padding=(before, 0))
         return moved.reshape(*moved.shape[:3], rows, columns)
 
 
