@@ -45,10 +45,11 @@ def cropped(cine: np.ndarray) -> np.ndarray:
         (lambda cine: np.repeat(cine, 2, axis=0), "frames for one"),
         (lambda cine: cine[::2], "frames for one"),
         (lambda cine: cine[:, :, ::-1], "mirrored"),
+        (lambda cine: cine[::-1], "backwards"),
         (lambda cine: (255 * (cine / 255.0) ** 0.6).astype(np.uint8), "the whole video"),
         (lambda cine: zoom(cine, (1, 0.5, 0.6), order=1), "the whole video"),
     ],
-    ids=["trimmed", "cropped", "doubled", "halved", "mirrored", "gamma", "resized"],
+    ids=["trimmed", "cropped", "doubled", "halved", "mirrored", "backwards", "gamma", "resized"],
 )
 def test_a_changed_copy_among_others_is_found_and_named(change, words):
     cines = [speckle(seed) for seed in range(4)]
@@ -184,3 +185,90 @@ def test_recordings_of_like_shape_but_other_speckle_are_no_copies(tmp_path):
     ingest(ingest_items(cohort), tmp_path / "store")
     report = audit_cohort(cohort, store=CineStore(tmp_path / "store"))
     assert not [found for found in report.findings if found.code.startswith("same_recording")]
+
+
+def dicom_cohort(folder: Path, header_ids: list[str], **columns: list[str]):
+    """One DICOM file a row, of the patients P0, P1, ... or those given; the pixels are never read here."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
+
+    for number, name in enumerate(header_ids):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UltrasoundMultiFrameImageStorage, "1.2.3"
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset = FileDataset(str(folder), {}, file_meta=meta, preamble=bytes(128))
+        dataset.PatientID, dataset.PatientName, dataset.StudyID = name, "Mueller^Anna", str(number)
+        dataset.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    count = len(header_ids)
+    base = {"patient_id": [f"P{n}" for n in range(count)], "video": [f"{n}.dcm" for n in range(count)]}
+    base |= {"label": [0] * count, "split": ["train"] * count}
+    pd.DataFrame(base | columns).to_csv(folder / "cohort.csv", index=False)
+    report = audit_cohort(load_cohort(folder / "cohort.csv"))
+    assert not any(name and name in line for name in (*header_ids, "Mueller") for line in report.lines())
+    return {
+        (f.code, f.severity, f.patients) for f in report.findings if f.code.startswith(("one_p", "two_p", "header"))
+    }
+
+
+def test_one_header_id_under_two_patients_is_told_and_across_splits_is_an_error(tmp_path):
+    ids = ["4711", "4711", "4712", "4712", "4713"]
+    found = dicom_cohort(tmp_path, ids, split=["train", "train", "train", "test_a", "val"])
+    assert found == {
+        ("one_person", "warning", ("P0", "P1")),
+        ("one_person_across_splits", "error", ("P2", "P3")),
+    }
+
+
+def test_a_video_swapped_between_two_patients_is_told_by_its_header(tmp_path):
+    patients = ["A", "A", "B", "B"]
+    found = dicom_cohort(tmp_path, ["4711", "4712", "4712", "4711"], patient_id=patients)
+    assert {code for code, _, _ in found} == {"two_persons", "one_person"}
+    assert ("two_persons", "warning", ("A",)) in found
+
+
+def test_header_ids_that_a_de_identification_made_one_or_two_centres_gave_twice_are_no_alarm(tmp_path):
+    (tmp_path / "one").mkdir()
+    assert dicom_cohort(tmp_path / "one", ["ANONYM-1"] * 5) == {("header_id_of_all", "note", ())}
+    assert dicom_cohort(tmp_path, ["0001", "0002", "0001", "0002", ""], center=["N", "N", "S", "S", "S"]) == set()
+
+
+def test_each_way_in_which_the_videos_of_one_label_were_made_is_named(tmp_path):
+    rows = []
+    for number in range(24):
+        label, side = number % 2, 64 + 16 * (number % 2)
+        screen = np.zeros((16, side + 8, side), np.uint8)
+        screen[:, 8:] = speckle(300 + number, 16)[:, :side, :side]
+        write_avi(tmp_path / f"videos/{number}.avi", screen, rate_hz=20 + 10 * label)
+        rows.append({"patient_id": f"S{number}", "video": f"videos/{number}.avi", "label": label})
+    table = pd.DataFrame(rows)
+    table["center"], table["scanner"] = (
+        table["label"].map(["N", "S"].__getitem__),
+        table["label"].map(["A", "B"].__getitem__),
+    )
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    cohort = load_cohort(tmp_path / "cohort.csv")
+    items = [
+        IngestItem(v, cohort.path(v), roi=Box(0, 8, s, s)) for v, s in zip(table["video"], [64, 80] * 12, strict=True)
+    ]
+    assert not ingest(items, tmp_path / "store", workers=1).excluded
+    report = audit_cohort(cohort, store=CineStore(tmp_path / "store"))
+    texts = [finding.text for finding in report.findings if finding.code == "confounded"]
+    for fact in ("center", "column scanner", "frame rate", "image height", "image width", "duration"):
+        assert any(f" {fact}:" in text or f" {fact} alone:" in text for text in texts), (fact, texts)
+    assert any(f.code == "shortcut" and "from metadata alone" in f.text for f in report.findings)
+
+
+def test_one_file_by_a_link_or_another_spelling_of_its_path_is_one_file(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "0.avi").write_bytes(b"RIFF")
+    (tmp_path / "linked").symlink_to("videos")
+    (tmp_path / "0.avi").symlink_to("videos/0.avi")
+    os.link(tmp_path / "videos" / "0.avi", tmp_path / "hard.avi")
+    videos = ["videos/0.avi", "./videos/0.avi", "linked/0.avi", "0.avi", "hard.avi"]
+    split = ["train", "test_a", "test_a", "test_b", "val"]
+    pd.DataFrame({"patient_id": list("ABCDE"), "video": videos, "label": 0, "split": split}).to_csv(
+        tmp_path / "cohort.csv", index=False
+    )
+    (finding,) = [f for f in audit_cohort(load_cohort(tmp_path / "cohort.csv")).findings if f.code.startswith("same")]
+    assert (finding.code, finding.patients) == ("same_file_across_splits", tuple("ABCDE"))
+    assert "are one file" in finding.text

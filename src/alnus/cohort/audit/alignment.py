@@ -57,7 +57,8 @@ class Alignment:
 
     score: 0 to 1, see SUPPORT. change: correlation of what changes in time alone, see WEAKEST. window: what of the
     first cine's frame the second shows. mirrored: left and right are exchanged. speed: frames of the second per frame
-    of the first. frames: of the first cine that the line spans. share: of the first and of the second that is common.
+    of the first, negative where it plays backwards. frames: of the first cine that the line spans. share: of the first
+    and of the second that is common.
     """
 
     score: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from alnus.media.store import CineStore
 SAME: tuple[tuple[float, float], ...] = ((0.8, 0.7), (0.9, 0.3))
 """Least `score` and `change` of a copy: pairs of which one must hold. The second is for a second of a calm cine, where
 a codec leaves little of the change. Measured: docs/explanation/leakage.md."""
-LIKELY = 0.45
+LIKELY = 0.5
 """Least score of the coarse search that is worth an alignment; copies have 0.6 and more."""
+CLEAR = 0.75
+"""Score of the coarse search from which a copy that plays backwards is looked for."""
 PART = 0.8
 """Share of a cine below which only a part of it is in the other."""
 LEAST_COPIED = 4
@@ -25,11 +27,16 @@ LEAST_COPIED = 4
 
 @dataclass(frozen=True)
 class Copy:
-    """Two cines, by position, that show the same recording; `alignment` is how the second lies in the first."""
+    """Two cines, by position, that may show the same recording; `alignment` is how the second lies in the first."""
 
     first: int
     second: int
     alignment: Alignment
+
+    @property
+    def strength(self) -> float:
+        """How far score and change reach what SAME asks for: 1 or more in a copy."""
+        return _strength(self.alignment)
 
     def words(self) -> str:
         """Return what was done to the one to make the other, as far as it can be told."""
@@ -41,8 +48,10 @@ class Copy:
             told.append("cropped")
         if self.alignment.mirrored:
             told.append("mirrored")
-        if not 0.9 < self.alignment.speed < 1.1:
-            told.append(f"{self.alignment.speed:.1f} frames for one")
+        if self.alignment.speed < 0:
+            told.append("backwards")
+        if not 0.9 < abs(self.alignment.speed) < 1.1:
+            told.append(f"{abs(self.alignment.speed):.1f} frames for one")
         return ", ".join(told) or "the whole video"
 
 
@@ -61,33 +70,48 @@ def prints_of(
 
 def copies(prints: Sequence[Fingerprint], *, progress: Callable[[int, int], None] | None = None) -> list[Copy]:
     """Return every pair of cines that share frames, in order of position."""
+    return [pair for pair in likely_pairs(prints, progress=progress) if pair.strength >= 1]
+
+
+def likely_pairs(prints: Sequence[Fingerprint], *, progress: Callable[[int, int], None] | None = None) -> list[Copy]:
+    """Return the pairs of cines that could be aligned, copies (strength of 1 and more) and others, by position."""
     usable = [index for index, cine in enumerate(prints) if len(cine.thumbs) >= LEAST_COPIED]
     chosen = [prints[index] for index in usable]
     pairs = candidates(chosen)
     best: dict[tuple[int, int], Copy] = {}
     for done, orders in enumerate(pairs, start=1):
         for order in sorted(orders, key=lambda candidate: -candidate.score):
-            if order.score < LIKELY:
-                continue
             first, second = usable[order.first], usable[order.second]
             key = (min(first, second), max(first, second))
-            known = best[key].alignment if key in best else NONE
-            if _strength(known) >= 1:
-                break
-            found = _aligned(chosen[order.first], chosen[order.second], order)
-            if _strength(found) > _strength(known):
-                best[key] = Copy(first, second, found)
+            known = best[key].strength if key in best else 0.0
+            if order.score < LIKELY or known >= 1:
+                continue
+            found = Copy(first, second, _aligned(chosen[order.first], chosen[order.second], order))
+            if found.strength > known:
+                best[key] = found
         if progress is not None:
             progress(done, len(pairs))
-    return [best[key] for key in sorted(best) if _strength(best[key].alignment) >= 1]
+    return [best[key] for key in sorted(best)]
 
 
 def _aligned(first: Fingerprint, second: Fingerprint, order: Candidate) -> Alignment:
-    """Return the best alignment; where it is doubtful, also that which starts from the window that it found."""
+    """Return the best alignment; where it is doubtful, also that which starts from the window that it found.
+
+    Frames that agree so well, but along no line, are tried backwards.
+    """
     found = align(first, second, order.window, mirrored=order.mirrored)
-    if found is NONE or _strength(found) >= 1:
+    if found is not NONE and _strength(found) < 1:
+        again = align(first, second, found.window, mirrored=order.mirrored)
+        found = max(found, again, key=_strength)
+    if order.score < CLEAR or _strength(found) >= 1:
         return found
-    return max(found, align(first, second, found.window, mirrored=order.mirrored), key=_strength)
+    back = align(first, _backwards(second), order.window, mirrored=order.mirrored)
+    return max(found, replace(back, speed=-back.speed), key=_strength)
+
+
+def _backwards(cine: Fingerprint) -> Fingerprint:
+    frames, times_s = cine.total - 1 - cine.frames[::-1], cine.times_s[-1] - cine.times_s[::-1]
+    return replace(cine, thumbs=cine.thumbs[::-1], frames=frames, times_s=times_s)
 
 
 def _strength(alignment: Alignment) -> float:

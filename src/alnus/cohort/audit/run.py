@@ -13,6 +13,7 @@ from alnus.cohort.audit.association import audit_associations
 from alnus.cohort.audit.duplicates import Owners, audit_content, audit_files
 from alnus.cohort.audit.facts import facts_of
 from alnus.cohort.audit.findings import AuditFinding, AuditReport
+from alnus.cohort.audit.headers import audit_headers, header_patients
 from alnus.cohort.audit.patients import audit_balance, audit_ids
 from alnus.cohort.audit.probe import encoded, finding_of, probe
 from alnus.cohort.audit.surroundings import around_tissue, marks_inside
@@ -51,8 +52,12 @@ def audit_cohort(
     videos = cohort.table["video"].tolist()
     findings = audit_table_identity(cohort) + audit_ids(people)
     findings += audit_balance(people) if "split" in people and "label" in people else []
-    findings += audit_files({video: cohort.path(video) for video in videos}, store, owners)
+    paths = {video: cohort.path(video) for video in videos}
+    findings += audit_files(paths, store, owners)
+    named = header_patients(paths, progress=lambda done, total: tell("headers", done, total))
+    findings += audit_headers(named, owners, dict(zip(videos, cohort.table["center"].astype(str), strict=True)))
     looked, not_looked = ["the table's cells and ids, and which files are the same"], []
+    looked += [f"the patient ids in {len(named)} DICOM headers"] if named else []
     if store is None:
         not_looked.append("compared: the videos' frames (name the cine store that `alnus ingest` left)")
     else:
