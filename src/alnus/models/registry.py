@@ -45,7 +45,7 @@ _FACTS = (
         frames=16,
         side_px=224,
         source="Li et al., CVPR 2022",
-        accepts=("Alnus", "torchvision mvit_v2_s", "EchoPrime's encoder (mvit_v2_s)", "MMAction2 MViTv2"),
+        accepts=("Alnus", "torchvision mvit_v2_s", "EchoPrime's encoder", "MMAction2 MViTv2", "PySlowFast MViTv2"),
     ),
     NetworkFacts(
         name="r2plus1d",
