@@ -65,8 +65,8 @@ def table(networks: Sequence[Description]) -> str:
     header = f"{'network':10}{'':32}{'depth':>6}  {'clip':16}{'parameters':>12}{'GFLOP a clip':>14}"
     lines = [header, *map(_line, networks)]
     notes = [
-        "* the default depth (of X3D and MViTv2 in blocks). Parameters for two classes. A multiplication and an addition",
-        "are two operations; papers that count the pair as one print half.",
+        "* the default depth (X3D, MViTv2: blocks). Parameters for two classes. A multiplication and an addition are",
+        "two operations; papers that count the pair as one print half.",
         "",
         "Starts from (networks.<name>.weights; docs/how-to/pretrained-weights.md):",
         *(f"{name:10}{'; '.join(accepts)}" for name, accepts in {net.name: net.accepts for net in networks}.items()),
