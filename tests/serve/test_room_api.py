@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import av
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, settings
 from PIL import Image
 from reading_rooms import URL, cine_bytes, opened, serving, settings_for, wait_until_done
 from sqlmodel import select
@@ -115,22 +116,20 @@ def test_a_refusal_says_why_in_one_sentence(api, path, status):
     assert isinstance(answer.json()["detail"], str)
 
 
-@pytest.fixture(scope="module")
-def api_schema(run_model, tmp_path_factory):
-    """The service's OpenAPI, with a room behind it that has one finished case."""
-    folder = tmp_path_factory.mktemp("schema")
-    room, app = opened(settings_for(run_model, folder / "room"))
+@pytest.mark.slow
+def test_schemathesis_finds_nothing(run_model, tmp_path):
+    """Its command line runs all its phases; its plugin for pytest lags behind pytest."""
+    program = Path(sys.executable).with_name("schemathesis")
+    if not program.exists():
+        pytest.skip("schemathesis is not installed: pip install -e '.[test]'")
+    room, app = opened(settings_for(run_model, tmp_path / "room"))
     with serving(app) as url:
-        headers = {"authorization": f"Bearer {new_api_key(room)}"}
-        submit(room, received(room, [cine_bytes(folder)]), origin="api", actor="system")
+        submit(room, received(room, [cine_bytes(tmp_path)]), origin="api", actor="system")
         wait_until_done(room)
-        yield schemathesis.openapi.from_url(f"{url}/api/v1/openapi.json", headers=headers)
-
-
-schema = schemathesis.pytest.from_fixture("api_schema")
-
-
-@schema.parametrize()
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-def test_schemathesis_finds_nothing(case):
-    case.call_and_validate()
+        key = f"Authorization: Bearer {new_api_key(room)}"
+        command = [program, "run", f"{url}/api/v1/openapi.json", "-H", key, "--max-examples", "8", "--seed", "1"]
+        done = subprocess.run(
+            [*command, "--no-color", "--generation-database", "none"], capture_output=True, text=True, cwd=tmp_path
+        )
+    assert done.returncode == 0, done.stdout
+    assert "Tested: 7" in done.stdout, done.stdout

@@ -19,6 +19,7 @@ from alnus.serve.settings import Limits
 from alnus.serve.work import leases
 from alnus.serve.work.explaining import read_heat
 from alnus.serve.work.leases import LeaseLost
+from alnus.serve.work.returning import drop_file
 from alnus.serve.work.worker import STEPS, Workers
 
 
@@ -183,3 +184,29 @@ def test_the_migrations_make_exactly_the_tables_of_the_models(room):
     with room.database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+def test_a_file_that_comes_again_while_its_failed_copy_is_removed_is_not_lost(room):
+    """The older copy's worker ends its job between the new copy's arrival and its submission."""
+    submitted(room, b"no video")
+    lease = leases.take(room.database, room.settings.work)
+    again = received(room, [b"no video"])
+    leases.fail(room.database, lease, "it is no video", lambda session: drop_file(room, session, lease.video_id))
+    submit(room, again, origin="upload", actor="system")
+    assert room.folders.blob(again.sha256).read_bytes() == b"no video"
+    assert leases.take(room.database, room.settings.work).state == State.RECEIVED
+
+
+def test_files_of_cut_off_submissions_are_removed_at_the_next_start_and_waiting_ones_kept(settings):
+    room, app = opened(settings)
+    waiting = submitted(room, b"no video, but it waits")
+    orphan = room.folders.received / "ab" / ("ab" * 32)
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(b"x")
+    with room.database.writing() as session:
+        session.exec(update(Job).values(next_try_s=time.time() + 1000))
+    with TestClient(app):
+        assert not orphan.exists()
+    with room.database.reading() as session:
+        assert session.exec(select(Job)).one().video_id == waiting.video_id
+    assert [path for path in room.folders.received.rglob("*") if path.is_file()]

@@ -224,7 +224,34 @@ def test_the_first_page_of_an_empty_room_says_what_to_do(browser):
     assert "No cases yet." in browser[1].get("/").text
 
 
-def test_a_damaged_zip_file_is_refused_by_name_of_its_fault(browser):
-    answer = browser[1].upload(b"PK\x03\x04 and nothing more")
-    assert answer.status_code == 422
-    assert "ZIP file cannot be unpacked" in answer.json()["detail"]
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"PK\x03\x04 and nothing more", "ZIP file cannot be unpacked (BadZipFile)"),
+        (b"PK\x05\x06" + bytes(18), "holds no video, image or DICOM file"),
+    ],
+)
+def test_a_zip_file_of_no_use_leaves_a_record_that_says_why(browser, content, reason):
+    room, admin = browser
+    made = admin.upload(content).json()
+    assert wait_until_done(room)[made["videos"][0]["video"]].state == State.FAILED
+    assert reason in admin.get(f"/cases/{made['case']}").text
+    assert admin.upload(content).json()["videos"][0]["is_new"] is False
+
+
+def test_what_could_be_unpacked_before_a_fault_is_kept(browser, tmp_path):
+    room, admin = browser
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("1.avi", cine_bytes(tmp_path, seed=1))
+        packed.writestr("2.avi", cine_bytes(tmp_path, seed=2))
+    content = bytearray(archive.getvalue())
+    content[content.index(b"2.avi") + 700] ^= 0xFF  # the second member's checksum is wrong now
+    made = admin.upload(bytes(content)).json()
+    states = [wait_until_done(room)[one["video"]].state for one in made["videos"]]
+    assert states == [State.RETURNED, State.FAILED]
+
+
+def test_an_empty_file_is_refused(browser):
+    answer = browser[1].upload(b"")
+    assert (answer.status_code, answer.json()["detail"]) == (422, "the file is empty")

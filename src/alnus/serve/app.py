@@ -32,6 +32,7 @@ from alnus.serve.networks import served_models
 from alnus.serve.parts import routers, services
 from alnus.serve.room import Folders, Room
 from alnus.serve.settings import ServeSettings, check_exposure
+from alnus.serve.work.returning import drop_orphans
 
 STATIC = Path(__file__).with_name("static")
 
@@ -101,6 +102,7 @@ def _lifespan(room: Room) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with _held(room.folders.root):
             sweep(room.folders)
+            drop_orphans(room)
             running = services(room)
             for service in running:
                 service.start()

@@ -27,4 +27,13 @@ def routers(room: Room) -> list[APIRouter]:
 
 def services(room: Room) -> list[Service]:
     """Return what runs from the server's start to its end, in the order in which it starts."""
-    return [room.registrar, Workers(room)]
+    return [room.registrar, *_node(room), Workers(room)]
+
+
+def _node(room: Room) -> list[Service]:
+    """Return the DICOM node where there is one; its libraries are imported for that alone."""
+    if not room.settings.node.is_on:
+        return []
+    from alnus.serve.node.node import Node
+
+    return [Node(room)]

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from alnus.serve.database import tables
+from alnus.serve.node import tables as node
 
-__all__ = ["tables"]
+__all__ = ["node", "tables"]

@@ -14,12 +14,16 @@ from typing import IO
 
 from alnus.errors import MediaError
 from alnus.media.containers import HEAD_BYTES, sniffed
-from alnus.serve.intake.receiving import Incoming, Received, TooLargeError
+from alnus.serve.intake.receiving import Incoming, NoSpaceError, Received, TooLargeError
 from alnus.serve.room import Room
 from alnus.serve.settings import Limits
 
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 CHUNK_BYTES = 1 << 20
+
+
+class BrokenArchiveError(MediaError):
+    """A ZIP file that cannot be unpacked, or not to its end."""
 
 
 def is_archive(path: Path) -> bool:
@@ -31,16 +35,17 @@ def is_archive(path: Path) -> bool:
 def members(room: Room, path: Path) -> Iterator[Received]:
     """Yield the videos and DICOM files of an archive, each received like one that came alone.
 
-    Raises MediaError for a damaged or locked archive, TooLargeError for one that unpacks to more than the room takes.
+    Raises BrokenArchiveError where it is damaged or locked, TooLargeError where it unpacks to more than the room takes.
     """
     left = _Left(room.settings.limits)
-    with _archive_errors(), zipfile.ZipFile(path) as archive:
+    archive = _opened(path)
+    with archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         most = room.settings.limits.zip_files
         if len(entries) > most:
             raise TooLargeError(f"the ZIP file has {len(entries)} files; at most {most} are taken")
         for entry in entries:
-            with archive.open(entry) as stream:
+            with _archive_errors(), archive.open(entry) as stream:
                 file = _unpacked(room, stream, entry.compress_size, left)
             if file is not None:
                 yield file
@@ -74,16 +79,20 @@ def _unpacked(room: Room, stream: IO[bytes], packed: int, left: _Left) -> Receiv
         return coming.finished()
 
 
+def _opened(path: Path) -> zipfile.ZipFile:
+    with _archive_errors():
+        return zipfile.ZipFile(path)
+
+
 @contextmanager
 def _archive_errors() -> Iterator[None]:
-    """Turn whatever zipfile raises over a broken archive into MediaError."""
+    """Turn whatever zipfile raises over a broken archive into BrokenArchiveError."""
     try:
         yield
-    except (MediaError, GeneratorExit):
+    except (TooLargeError, NoSpaceError):
         raise
-    except RuntimeError as error:  # zipfile's for a locked member
-        raise MediaError(
-            f"the ZIP file cannot be unpacked: {'it is locked' if 'password' in str(error) else 'damaged'}"
-        ) from None
+    except RuntimeError as error:  # zipfile's for a member with a password
+        why = "it is locked" if "password" in str(error) else type(error).__name__
+        raise BrokenArchiveError(f"the ZIP file cannot be unpacked ({why})") from None
     except Exception as error:
-        raise MediaError(f"the ZIP file cannot be unpacked ({type(error).__name__})") from None
+        raise BrokenArchiveError(f"the ZIP file cannot be unpacked ({type(error).__name__})") from None

@@ -1,4 +1,8 @@
-"""A file that is coming: written beside the store, hashed as it comes, and put under its hash when it is whole."""
+"""A file that is coming: written where nothing else looks, hashed as it comes.
+
+Only its submission puts it under its hash, in the transaction that makes its job or takes it up again: a worker that is
+about to delete an older copy of the same bytes cannot take it away.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ class NoSpaceError(MediaError):
 
 @dataclass(frozen=True)
 class Received:
-    """A file that lies whole under its hash."""
+    """A file that came whole. path: where it lies until it is submitted, which moves or removes it."""
 
     sha256: str
     size_bytes: int
@@ -34,7 +38,7 @@ class Received:
 
 
 class Incoming:
-    """A file that is being written; a context. `finished` puts it in place, leaving without that removes it."""
+    """A file that is being written; a context. Leaving it without `finished` removes the file."""
 
     def __init__(self, room: Room) -> None:
         self._folders, self._limits = room.folders, room.settings.limits
@@ -42,7 +46,7 @@ class Incoming:
         self.path = self._folders.incoming / secrets.token_hex(16)
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._stream = os.fdopen(handle, "wb")
-        self._hash, self._size = hashlib.sha256(), 0
+        self._hash, self._size, self._is_whole = hashlib.sha256(), 0, False
 
     def write(self, data: bytes) -> None:
         """Add what came. Raises TooLargeError or NoSpaceError."""
@@ -57,19 +61,15 @@ class Incoming:
         self._hash.update(data)
 
     def finished(self) -> Received:
-        """Put the file under its hash, on the disk for good. Raises NoSpaceError."""
+        """Return the file, which is on the disk for good. Raises NoSpaceError."""
         try:
             self._stream.flush()
             os.fsync(self._stream.fileno())
             self._stream.close()
-            sha256 = self._hash.hexdigest()
-            place = self._folders.blob(sha256)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self.path.replace(place)
-            _sync(place.parent)
         except OSError as error:
             raise NoSpaceError(f"the file cannot be written ({error.strerror})") from None
-        return Received(sha256, self._size, place)
+        self._is_whole = True
+        return Received(self._hash.hexdigest(), self._size, self.path)
 
     def __enter__(self) -> Incoming:
         """Nothing to prepare."""
@@ -81,7 +81,8 @@ class Incoming:
         """Remove what was not finished."""
         with contextlib.suppress(OSError):
             self._stream.close()
-        self.path.unlink(missing_ok=True)
+        if not self._is_whole:
+            self.path.unlink(missing_ok=True)
 
 
 def received(room: Room, chunks: Iterable[bytes]) -> Received:
@@ -96,6 +97,14 @@ def check_space(folders: Folders, more_bytes: int, *, least: int) -> None:
     """Refuse what would fill the disk. Raises NoSpaceError."""
     if shutil.disk_usage(folders.root).free - more_bytes < least:
         raise NoSpaceError("the room's disk is full: nothing more is received until there is space")
+
+
+def put_in_place(folders: Folders, file: Received) -> None:
+    """Put a file under its hash, on the disk for good, instead of an older copy. Raises OSError."""
+    place = folders.blob(file.sha256)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    file.path.replace(place)
+    _sync(place.parent)
 
 
 def sweep(folders: Folders) -> None:

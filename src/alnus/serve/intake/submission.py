@@ -19,7 +19,8 @@ from alnus.errors import AlnusError
 from alnus.media.identity.asking import pseudonym as keyed
 from alnus.serve.audit import note
 from alnus.serve.database.tables import WAITING, Case, Job, State, Video
-from alnus.serve.intake.receiving import Received
+from alnus.serve.intake.receiving import Received, put_in_place
+from alnus.serve.intake.whose import Whose
 from alnus.serve.room import Room
 
 Origin = Literal["upload", "api", "dicom"]
@@ -53,9 +54,12 @@ def submit(
     known yet. Raises QueueFullError.
     """
     try:
-        made = _submitted(room, file, origin, actor, patient_key, study_key)
-    except IntegrityError:  # another request submitted the same bytes, or made the same case, a moment ago
-        made = _submitted(room, file, origin, actor, patient_key, study_key)
+        try:
+            made = _submitted(room, file, origin, actor, patient_key, study_key)
+        except IntegrityError:  # another request submitted the same bytes, or made the same case, a moment ago
+            made = _submitted(room, file, origin, actor, patient_key, study_key)
+    finally:
+        file.path.unlink(missing_ok=True)
     room.metrics.received.labels(origin, str(made.is_new).lower()).inc()
     room.wake.set()
     return made
@@ -67,7 +71,7 @@ def _submitted(
     with room.database.writing() as session:
         known = session.exec(select(Video).where(Video.sha256 == file.sha256)).first()
         if known is not None:
-            _again(session, room, known, actor)
+            _again(session, room, known, file, actor)
             return Submitted(known.case_id, known.id, is_new=False)
         check_queue(session, room)
         case = case_of(session, origin=origin, actor=actor, patient_key=patient_key, study_key=study_key)
@@ -76,18 +80,33 @@ def _submitted(
         session.flush()
         session.add(Job(video_id=video.id))
         note(session, actor, "video.submit", video.id, {"case": case.id, "bytes": file.size_bytes, "origin": origin})
+        put_in_place(room.folders, file)
         return Submitted(case.id, video.id, is_new=True)
 
 
-def _again(session: Session, room: Room, video: Video, actor: str) -> None:
-    """Note that a file came again: a failed one is tried again, of one that is done the new copy is not kept."""
+def submit_failed(room: Room, file: Received, reason: str, *, origin: Origin, actor: str, whose: Whose) -> Submitted:
+    """Make a record of a file that was seen to be of no use before it became a video; the file itself is gone."""
+    with room.database.writing() as session:
+        known = session.exec(select(Video).where(Video.sha256 == file.sha256)).first()
+        if known is not None:
+            return Submitted(known.case_id, known.id, is_new=False)
+        case = case_of(session, origin=origin, actor=actor, patient_key=whose.patient, study_key=whose.study)
+        video = Video(case_id=case.id, sha256=file.sha256, size_bytes=file.size_bytes, origin=origin)
+        session.add(video)
+        session.flush()
+        session.add(Job(video_id=video.id, state=State.FAILED, reason=reason))
+        note(session, actor, "video.refused", video.id, {"case": case.id, "bytes": file.size_bytes})
+        return Submitted(case.id, video.id, is_new=True)
+
+
+def _again(session: Session, room: Room, video: Video, file: Received, actor: str) -> None:
+    """Note that a file came again; what failed is tried again with the new copy, else the copy is not kept."""
     note(session, actor, "video.again", video.id)
-    job = session.get_one(Job, video.id)
+    job = session.exec(select(Job).where(Job.video_id == video.id).with_for_update()).one()
     if job.state in (State.FAILED, State.DEAD):
         job.state, job.attempts, job.reason, job.next_try_s = State.RECEIVED, 0, None, time.time()
         session.add(job)
-    elif job.state == State.RETURNED and video.origin != "dicom" and not room.settings.keep_received:
-        room.folders.blob(video.sha256).unlink(missing_ok=True)
+        put_in_place(room.folders, file)
 
 
 def case_of(session: Session, *, origin: str, actor: str, patient_key: str | None, study_key: str | None) -> Case:

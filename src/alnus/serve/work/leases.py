@@ -95,10 +95,11 @@ def put_off(database: Database, lease: Lease, reason: str, settings: WorkSetting
         return State(job.state)
 
 
-def fail(database: Database, lease: Lease, reason: str) -> None:
+def fail(database: Database, lease: Lease, reason: str, write: Callable[[Session], None]) -> None:
     """End a job whose file cannot be used: trying again would change nothing. Raises LeaseLost."""
     with database.writing() as session:
         job = _held(session, lease)
+        write(session)
         job.state, job.reason, job.changed_s = State.FAILED, reason, time.time()
         job.lease, job.lease_until_s = None, 0.0
         session.add(job)

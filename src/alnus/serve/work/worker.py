@@ -16,7 +16,7 @@ from alnus.serve.work import leases
 from alnus.serve.work.explaining import explain
 from alnus.serve.work.ingesting import ingest
 from alnus.serve.work.leases import Lease, LeaseLost
-from alnus.serve.work.returning import give_back
+from alnus.serve.work.returning import drop_file, give_back
 from alnus.serve.work.scoring import score
 
 FILE_TIMEOUT_S = 900.0
@@ -99,7 +99,7 @@ class Workers:
         except MediaError as error:
             if not self._is_ending.is_set():  # else the decoder was closed under it
                 room.metrics.step_failures.labels(lease.state.value, "refused").inc()
-                leases.fail(room.database, lease, str(error))
+                leases.fail(room.database, lease, str(error), lambda session: drop_file(room, session, lease.video_id))
                 log.warning("video %s: %s", lease.video_id, error)
         except LeaseLost:
             raise
