@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from alnus.errors import UsageError
+from alnus.serve.node.settings import NodeSettings, check_node
 
 MEBIBYTE = 1 << 20
 LOOPBACK_NAMES = ("localhost",)
@@ -79,6 +80,7 @@ class ServeSettings(Settings):
     """Keep the files as they came (with the patient's identity) after the case is returned."""
     limits: Limits = Limits()
     work: WorkSettings = WorkSettings()
+    node: NodeSettings = NodeSettings()
 
     @property
     def is_tls(self) -> bool:
@@ -98,6 +100,7 @@ def check_exposure(settings: ServeSettings, *, has_own_password: bool) -> None:
     """Refuse to be reached from other machines without TLS and a password that a person has set. Raises UsageError."""
     if (settings.certificate is None) != (settings.private_key is None):
         raise UsageError("a certificate and its private key go together: give --certificate and --private-key")
+    check_node(settings.node)
     if settings.is_loopback:
         return
     if not settings.is_tls:
