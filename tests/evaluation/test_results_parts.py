@@ -243,7 +243,22 @@ def test_readers_with_and_without_the_model_are_one_mrmc_study():
     against = model_against_readers(ratings[ratings["treatment"] == "alone"], model)
     assert readers["against_models"]["tin"]["auc"]["p_value"] == pytest.approx(against.p_value)
     assert len(readers["agreement"]["pairs"]) == 6
+    # one reader's two ways of reading are no two readers
+    alone = evaluate(TABLE[~TABLE["source"].str.endswith("_ai")])["sets"]["test_a"]["readers"]
+    assert readers["agreement"]["all"] == alone["agreement"]["all"]
+    assert len(alone["agreement"]["pairs"]) == 1
     assert labels.sum() == TEST["positive"]
+
+
+def test_calls_have_one_operating_point_and_no_other_is_read_off_their_curve():
+    label = np.repeat([1, 0], [21, 40])
+    call = np.concatenate([np.ones(16), np.zeros(5), np.ones(4), np.zeros(36)])
+    table = pd.DataFrame({"patient_id": range(61), "label": label, "call": call})
+    found = evaluate(table)["sets"]["all"]["sources"]["model"]
+    for name in ("sensitivity_at_specificity", "specificity_at_sensitivity", "partial_auc"):
+        assert found[name] is None
+        assert "its curve has one point" in found["reasons"][name]
+    assert found["sensitivity"]["numerator"] == 16
 
 
 def test_intervals_that_would_take_minutes_are_left_out_with_the_reason(monkeypatch):

@@ -24,7 +24,7 @@ from alnus.report.flow import cohort_flow
 from alnus.report.limits import last_stage_cells
 from alnus.report.run_files import read_run
 from alnus.report.run_tables import architecture
-from alnus.report.wording import auc_cell, number, p_value, proportion_cell, seconds
+from alnus.report.wording import auc_cell, number, p_value, proportion_cell, seconds, source_title
 
 BY_TITLE = {"TIN": "tin", "R(2+1)D": "r2plus1d", "ResNet-3D": "resnet3d", "Static image": "image"}
 
@@ -67,9 +67,11 @@ def test_the_papers_counts_are_printed_with_their_exact_intervals(tmp_path: Path
     printed = table(build(read_run(tmp_path)), "results_test_a").rows[0].cells
     assert [cell.text for cell in printed[2:5]] == [
         "85.25% (52/61; 73.8–93.0)",
-        "76.19% (16/21; 52.8–91.8)",
-        "90.00% (36/40; 76.3–97.2)",
+        "76.19% (16/21; 52.8–91.8) underpowered",
+        "90.00% (36/40; 76.3–97.2) underpowered",
     ]
+    said = words(build(read_run(tmp_path)))
+    assert "sensitivity 76.19% (16/21; 52.8–91.8; underpowered) and specificity" in said
     assert all(part in html.read_text(encoding="utf-8") for cell in printed for part in (cell.main, cell.sub))
 
 
@@ -88,9 +90,10 @@ def test_every_printed_number_is_the_one_of_results_json(document: Document, res
             for cell, measure in zip(cells[2:], ("accuracy", "sensitivity", "specificity", "ppv", "npv"), strict=True):
                 m = source[measure]
                 share = f"{100 * m['numerator'] / m['denominator']:.2f}%"
-                assert cell.text == (
-                    f"{share} ({m['numerator']}/{m['denominator']}; {100 * m['low']:.1f}–{100 * m['high']:.1f})"
-                )
+                assert cell.main == share
+                ends = f"{100 * m['low']:.1f}–{100 * m['high']:.1f}"
+                assert cell.sub == f"({m['numerator']}/{m['denominator']}; {ends})"
+                assert cell.note == ("underpowered" if m["high"] - m["low"] > 0.2 else "")
 
 
 def test_the_csv_of_measures_holds_every_digit(phantom_run: Path, results: dict[str, Any]) -> None:
@@ -146,10 +149,56 @@ def test_exploratory_comparisons_stand_apart_from_declared_ones(document: Docume
     assert not any("deal reader" in row.cells[0].main for row in rows)
 
 
-def test_the_summary_names_the_network_that_validation_chose_not_the_best_on_the_test_set(
+def without_primary(run: Path) -> None:
+    results = json.loads((run / "results.json").read_text())
+    (run / "results.json").write_text(json.dumps(results | {"primary": None}))
+
+
+def test_the_summary_is_about_the_primary_comparison_not_about_the_best_on_the_test_set(
     tmp_path: Path, make_run: Callable[..., Path]
 ) -> None:
     run = make_run(tmp_path, explain=False)
+    results = json.loads((run / "results.json").read_text())
+    areas = {name: source["auc"]["estimate"] for name, source in results["sets"]["test_a"]["sources"].items()}
+    worst = min(("tin", "r2plus1d", "resnet3d"), key=lambda name: areas[name])
+    results["primary"] = {"a": worst, "b": "image", "set": "test_a", "measure": "auc", "how": "declared"}
+    for item in results["sets"]["test_a"]["comparisons"]:
+        item["role"] = "primary" if (item["a"], item["b"]) == (worst, "image") else "secondary"
+    (run / "results.json").write_text(json.dumps(results))
+    for folder in (run, only_results(run)):  # a table's report has no model cards
+        said = words(build(read_run(folder)))
+        assert f"{source_title(worst)}, the network of the primary comparison, reached" in said
+        assert "(the primary comparison, not corrected)" in said
+    without_primary(run)
+    assert "the network with the highest AUC here, which is likely to be flattered, reached" in words(
+        build(read_run(run))
+    )
+
+
+def test_readers_with_the_model_are_counted_apart_and_what_it_changed_is_summed_up(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    label = np.repeat([1, 0], [21, 40])
+    rows = []
+    for name, skill in {"li": 1.0, "li_ai": 2.0, "ito": 1.0, "ito_ai": 2.0, "tin": 1.5}.items():
+        score = np.round(rng.normal(size=61) + skill * label, 1)
+        kind = "model" if name == "tin" else "reader"
+        own = {"patient_id": range(61), "label": label, "score": score, "call": (score > 0.7).astype(int)}
+        rows.append(pd.DataFrame(own).assign(source=name, kind=kind))
+    results = evaluate(pd.concat(rows))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    said = words(build(read_run(tmp_path)))
+    assert "2 readers alone: sensitivity" in said
+    assert "2 readers with the model: sensitivity" in said
+    assert "4 readers" not in said
+    changed = results["sets"]["all"]["readers"]["with_model"]["auc"]["differences"][0]["estimate"]
+    assert f"Mean AUC of the readers with the model less alone: {changed:.3f} (" in said
+
+
+def test_the_summary_without_a_primary_comparison_names_the_network_that_validation_chose(
+    tmp_path: Path, make_run: Callable[..., Path]
+) -> None:
+    run = make_run(tmp_path, explain=False)
+    without_primary(run)
     card = run / "models" / "image" / "model.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"validation_auc": 0.999}))
     said = words(build(read_run(run)))
@@ -174,6 +223,7 @@ def test_a_network_that_ties_with_the_chosen_one_is_not_called_higher(tmp_path: 
     four = pd.DataFrame({"patient_id": list("abcd"), "label": [0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 0.9]})
     both = pd.concat([four.assign(source="tin"), four.assign(source="image")]).assign(split="test_a")
     (tmp_path / "results.json").write_text(json.dumps(evaluate(both)))
+    without_primary(tmp_path)
     for name, validation_auc in (("tin", 0.9), ("image", 0.8)):
         (tmp_path / "models" / name).mkdir(parents=True)
         card = {"name": name, "source": name, "validation_auc": validation_auc}

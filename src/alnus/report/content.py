@@ -20,7 +20,7 @@ from alnus.report.run_files import ModelFiles, RunFiles
 from alnus.report.run_tables import cohort_table, excluded_table, networks_table, quality_table
 from alnus.report.sample_size import openings_table, sample_size_table
 from alnus.report.set_tables import kind_of, title_of
-from alnus.report.summary import summary
+from alnus.report.summary import readers_of, summary
 from alnus.report.wording import count, epoch_from_one, in_sentence, set_title, share, source_title, spoken
 from alnus.report.wrong_cases import wrong_cases
 
@@ -60,7 +60,7 @@ def what_this_is(files: RunFiles) -> Text:
     """Return the opening sentence: on whom, with what, judged by what."""
     sources = {name: source for body in files.sets().values() for name, source in body["sources"].items()}
     models = [title_of(name, sources) for name, source in sources.items() if kind_of(source) == "model"]
-    readers = [name for name, source in sources.items() if kind_of(source) == "reader"]
+    readers = {name for body in files.sets().values() for name in readers_of(body)[0]}
     judged = [*models, *([count(len(readers), "reader")] if readers else [])]
     truth = "the simulated label" if files.phantom else "the label of the cohort table (by its definition, pathology)"
     tested = ", ".join(f"{set_title(name)} ({body['patients']})" for name, body in files.sets().items())

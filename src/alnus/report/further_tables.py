@@ -114,7 +114,8 @@ def _difference(measure: Any) -> Cell:
     if not has_estimate(measure):
         return Cell(ABSENT)
     ends = interval(measure, digits=1, scale=100, dash=" to ")
-    return Cell(number(100 * measure["estimate"], 1), f"({ends})", f"P {_equals(measure.get('p_value'))}")
+    wide = ", underpowered" if measure.get("underpowered") else ""
+    return Cell(number(100 * measure["estimate"], 1), f"({ends})", f"P {_equals(measure.get('p_value'))}{wide}")
 
 
 def _ratio(measure: Any) -> Cell:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alnus.report.run_files import RunFiles
-from alnus.report.wording import UNDERPOWERED_WIDTH, count, is_underpowered, set_title, source_title, spoken
+from alnus.report.wording import count, is_underpowered, set_title, source_title, spoken
 
 SHRINKS = {"tin": 32, "image": 32, "x3d": 32, "mvit": 32, "r2plus1d": 16, "resnet3d": 16}
 """How many times smaller the last stage's map is than the picture, a side."""
@@ -49,7 +49,7 @@ def _size(files: RunFiles) -> list[str]:
     if not wide:
         return []
     return [
-        f"On {spoken(wide)} at least one AUC has an interval wider than {UNDERPOWERED_WIDTH:g}, or none: too few "
+        f"On {spoken(wide)} at least one AUC has an interval wider than {files.widest_interval:g}, or none: too few "
         "patients to rank the sources. That a difference is not shown does not mean that there is none."
     ]
 

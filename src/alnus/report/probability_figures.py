@@ -95,7 +95,9 @@ def decision_figure(models: Named, colours: Sequence[str]) -> Figure:
             axes.tick_params(labelbottom=True)
     height = figure.get_figheight()
     left = 0.6 / figure.get_figwidth()
-    figure.subplots_adjust(left=left, right=0.985, top=1 - 0.25 / height, bottom=0.9 / height, hspace=0.3, wspace=0.12)
+    figure.subplots_adjust(
+        left=left, right=1 - 0.55 * left, top=1 - 0.25 / height, bottom=0.9 / height, hspace=0.3, wspace=0.12
+    )
     _decision_legend(figure)
     return figure
 

@@ -45,7 +45,9 @@ def _present(blocks: Iterable[Block | None], what: str, why: str) -> tuple[Block
 def results(sets: Sets, files: RunFiles) -> tuple[Block, ...]:
     """Return, test set by test set, the measures; then ROC figures and 2x2 counts."""
     level = files.confidence
-    blocks: list[Block] = [measures_table(name, body, level) for name, body in sets.items()]
+    blocks: list[Block] = [
+        measures_table(name, body, level, widest=files.widest_interval) for name, body in sets.items()
+    ]
     drawn = {name: body for name, body in sets.items() if has_points(body)}
     if drawn:
         blocks.append(Figures(tuple(_roc(files, name, body) for name, body in drawn.items())))

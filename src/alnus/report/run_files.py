@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from alnus.errors import UsageError
+from alnus.report.wording import UNDERPOWERED_WIDTH
 
 EXCLUDED = ("patient_id", "video", "reason")
 
@@ -61,6 +62,12 @@ class RunFiles:
         """True where any file says that the data are simulated: a doubt counts as simulated."""
         cards = any(bool(model.card.get("phantom")) for model in self.models)
         return bool(self.results.get("phantom")) or bool(self.run.get("phantom")) or cards
+
+    @property
+    def widest_interval(self) -> float:
+        """Return the width from which on an interval is too wide to support a claim."""
+        settings = self.results.get("settings")
+        return float((settings if isinstance(settings, Mapping) else {}).get("widest_interval", UNDERPOWERED_WIDTH))
 
     @property
     def confidence(self) -> float:

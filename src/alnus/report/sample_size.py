@@ -8,7 +8,7 @@ from typing import Any
 from alnus.report.document import Cell, Column, Row, Table
 from alnus.report.run_files import RunFiles
 from alnus.report.set_tables import kind_of, ordered, title_of
-from alnus.report.wording import ABSENT, UNDERPOWERED_WIDTH, has_estimate, has_interval, number, set_title, share
+from alnus.report.wording import ABSENT, has_estimate, has_interval, number, set_title, share
 
 WIDTHS = {"auc": "AUC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 
@@ -25,11 +25,10 @@ def sample_size_table(files: RunFiles) -> Table:
             if kind_of(source) != "ceiling":
                 rows.append(Row((Cell(title_of(key, body["sources"])), *(_width(source.get(m)) for m in WIDTHS))))
     columns = (Column("Source", share=1.3), *(Column(f"Width, {title}", "right") for title in WIDTHS.values()))
-    widest = (files.results.get("settings") or {}).get("widest_interval", UNDERPOWERED_WIDTH)
     notes = (
         f"Width of the {share(files.confidence)} interval from end to end; AUC on its scale of 0 to 1, the others in "
-        f"percentage points. “underpowered”: wider than {number(float(widest), 2)}, or no interval. How many patients "
-        "a claim needs: alnus evaluate TABLE --power.",
+        f"percentage points. “underpowered”: wider than {number(files.widest_interval, 2)}, or no interval. How many "
+        "patients a claim needs: alnus evaluate TABLE --power.",
     )
     return Table("sample_size", "Sample size and the precision that it gives.", columns, tuple(rows), notes)
 

@@ -54,7 +54,9 @@ def title_of(name: str, sources: Sources) -> str:
     return source_title(name, kind_of(sources.get(name, {})))
 
 
-def measures_table(name: str, body: Mapping[str, Any], confidence: float) -> Table:
+def measures_table(
+    name: str, body: Mapping[str, Any], confidence: float, *, widest: float = UNDERPOWERED_WIDTH
+) -> Table:
     """Return every source's measures on one test set, a heading above each kind of source."""
     sources: Sources = body["sources"]
     rows: list[Row] = []
@@ -75,7 +77,7 @@ def measures_table(name: str, body: Mapping[str, Any], confidence: float) -> Tab
         Column(f"AUC ({share(confidence)} CI)", "right", 1.0),
         *(Column(label, "right", 1.12) for label in PROPORTIONS.values()),
     )
-    return Table(f"results_{name}", caption, columns, tuple(rows), tuple(_measures_notes(body, confidence)))
+    return Table(f"results_{name}", caption, columns, tuple(rows), tuple(_measures_notes(body, confidence, widest)))
 
 
 def _measures_row(name: str, source: Mapping[str, Any], patients: int) -> Row:
@@ -89,14 +91,16 @@ def _is_partial(source: Mapping[str, Any], patients: int) -> bool:
     return int(source.get("patients", patients)) < patients
 
 
-def _measures_notes(body: Mapping[str, Any], confidence: float) -> list[str]:
+def _measures_notes(body: Mapping[str, Any], confidence: float, widest: float) -> list[str]:
     """Return what a reader of the table must know: methods, marks, and the reason of each absent number."""
     sources: Sources = body["sources"]
     notes = [f"AUC: DeLong’s interval; proportions: Clopper and Pearson’s exact interval; both {share(confidence)}."]
-    if any(is_underpowered(source.get("auc") or {}) for source in sources.values()):
+    shares = [source.get(key) or {} for source in sources.values() for key in PROPORTIONS]
+    areas = [source.get("auc") or {} for source in sources.values()]
+    if any(is_underpowered(area) for area in areas) or any(measure.get("underpowered") for measure in shares):
         notes.append(
-            f"“underpowered”: the interval of the AUC is wider than {UNDERPOWERED_WIDTH:g}, or there is none; "
-            "the set holds too few patients for a firm statement about this source."
+            f"“underpowered”: the interval is wider than {widest:g} ({100 * widest:g} percentage points), or there is "
+            "none; the set holds too few patients for a firm statement about this number."
         )
     if any(_is_partial(source, body["patients"]) for source in sources.values()):
         notes.append(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alnus.evaluation.summary.readers import WITH
 from alnus.evaluation.text import NO_VARIANCE
 from alnus.report.document import Block, Bullets, Text
 from alnus.report.run_files import RunFiles
@@ -46,7 +47,12 @@ def _population(files: RunFiles, name: str, body: Mapping[str, Any]) -> str:
 
 
 def lead_network(files: RunFiles) -> str | None:
-    """Return the network with the highest validation AUC: chosen without the test sets. None where no card says."""
+    """Return the network of the primary comparison, else that with the highest validation AUC; None where none says.
+
+    Neither looks at a test set, whose best network is likely to be flattered.
+    """
+    if isinstance(primary := files.results.get("primary"), Mapping):
+        return str(primary["a"])
     best: dict[str, list[float]] = {}
     for model in files.models:
         if is_number(model.card.get("validation_auc")):
@@ -56,7 +62,7 @@ def lead_network(files: RunFiles) -> str | None:
 
 
 def chosen_network(files: RunFiles, body: Mapping[str, Any]) -> str | None:
-    """Return the network that a set's report is about: the one that validation chose, else the highest AUC there."""
+    """Return the network that a set's report is about: the one that was chosen before, else the highest AUC there."""
     models = {key: source for key, source in body["sources"].items() if kind_of(source) == "model"}
     lead = lead_network(files)
     return lead if lead in models else _highest(models)
@@ -68,14 +74,20 @@ def _points(files: RunFiles, body: Mapping[str, Any], lead: str | None) -> list[
     chosen = chosen_network(files, body)
     points = []
     if chosen:
-        why = (
-            "the network with the highest validation AUC" if chosen == lead else "the network with the highest AUC here"
-        )
+        why = _why(files, chosen, lead)
         subject = title_of(chosen, models) if len(models) == 1 else f"{title_of(chosen, models)}, {why},"
         points.append(" ".join(_network_sentences(models[chosen], subject, files.confidence)))
         points += _rival_sentences(models, chosen)
         points += _comparison_sentences(body, chosen, files.confidence)
-    return [*points, *_reader_sentences(sources), *_ceiling_sentences(sources)]
+    return [*points, *_reader_sentences(body), *_aided_sentences(body, files.confidence), *_ceiling_sentences(sources)]
+
+
+def _why(files: RunFiles, chosen: str, lead: str | None) -> str:
+    if chosen != lead:
+        return "the network with the highest AUC here, which is likely to be flattered"
+    if isinstance(files.results.get("primary"), Mapping):
+        return "the network of the primary comparison"
+    return "the network with the highest validation AUC"
 
 
 def _highest(models: Sources) -> str | None:
@@ -91,13 +103,18 @@ def _network_sentences(source: Mapping[str, Any], subject: str, confidence: floa
     else:
         sentences = [f"{subject} has no AUC on this set: {absence(source)}"]
     measured = [
-        f"{label.lower()} {proportion_cell(source.get(key)).text}"
+        f"{label.lower()} {_in_words(source[key])}"
         for key, label in list(PROPORTIONS.items())[:3]
         if has_estimate(source.get(key))
     ]
     if measured:
         sentences.append(f"At its threshold, frozen on validation: {spoken(measured)}.")
     return sentences + (_doubts(auc) if has_estimate(auc) else [])
+
+
+def _in_words(measure: Mapping[str, Any]) -> str:
+    cell = proportion_cell(measure)
+    return f"{cell.main} {cell.sub[:-1]}; {cell.note})" if cell.note else cell.text
 
 
 def _doubts(auc: Mapping[str, Any]) -> list[str]:
@@ -176,12 +193,40 @@ def _ceiling_sentences(sources: Sources) -> list[str]:
     return [f"What the simulation’s truth allows: the best possible reader’s AUC on these patients is {spoken(known)}."]
 
 
-def _reader_sentences(sources: Sources) -> list[str]:
-    readers = [source for source in sources.values() if kind_of(source) == "reader"]
+def _reader_sentences(body: Mapping[str, Any]) -> list[str]:
+    """Return the range of the readers' measures, of those who read both ways for each way."""
+    sources: Sources = body["sources"]
+    alone, aided = readers_of(body)
+    sentences = [_range(alone, sources, " alone" if aided else ""), _range(aided, sources, " with the model")]
+    return [sentence for sentence in sentences if sentence]
+
+
+def readers_of(body: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return a set's readers alone, and those of them with the model: the same people once more."""
+    names = [name for name, source in body["sources"].items() if kind_of(source) == "reader"]
+    treatments = (body.get("readers") or {}).get("treatments") or {}
+    aided = sorted((treatments.get(WITH) or {}).values())
+    return [name for name in names if name not in aided], aided
+
+
+def _range(names: Sequence[str], sources: Sources, how: str) -> str:
     ranges = []
     for key in ("sensitivity", "specificity"):
-        values = [100 * source[key]["estimate"] for source in readers if has_estimate(source.get(key))]
+        found = [sources[name][key] for name in names if name in sources]
+        values = [100 * measure["estimate"] for measure in found if has_estimate(measure)]
         if values:
             low, high = number(min(values), 1), number(max(values), 1)
             ranges.append(f"{key} {low}%" if low == high else f"{key} {low}–{high}%")
-    return [f"{count(len(readers), 'reader').capitalize()}: {spoken(ranges)}."] if ranges else []
+    return f"{count(len(names), 'reader')}{how}: {spoken(ranges)}." if ranges else ""
+
+
+def _aided_sentences(body: Mapping[str, Any], confidence: float) -> list[str]:
+    """Return what the model changed in the readers' mean AUC, where they read both ways."""
+    found = ((body.get("readers") or {}).get("with_model") or {}).get("auc") or {}
+    if not found.get("differences"):
+        return []
+    changed, p = difference(found["differences"][0]).text, found["differences"][0].get("p_value")
+    return [
+        f"Mean AUC of the readers with the model less alone: {changed}, {p_phrase(p)} (readers and patients taken as "
+        f"samples; not corrected): {_verdict(p, confidence)}."
+    ]

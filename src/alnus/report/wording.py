@@ -81,12 +81,15 @@ def has_interval(measure: Mapping[str, Any]) -> bool:
 
 
 def proportion_cell(measure: Mapping[str, Any] | None) -> Cell:
-    """Return 85.25% (52/61; 73.8–93.0), or a dash with the counts where the denominator is 0."""
+    """Return 85.25% (52/61; 73.8–93.0), marked where results.json says underpowered; a dash where it counts nobody."""
     if measure is None or not has_estimate(measure):
         counts = "(0/0)" if measure is None or measure.get("denominator") in (0, None) else ""
         return Cell(ABSENT, counts)
     counts = f"{measure['numerator']}/{measure['denominator']}"
-    return Cell(f"{number(100 * measure['estimate'], 2)}%", f"({counts}; {interval(measure, digits=1, scale=100)})")
+    note = "underpowered" if measure.get("underpowered") else ""
+    return Cell(
+        f"{number(100 * measure['estimate'], 2)}%", f"({counts}; {interval(measure, digits=1, scale=100)})", note
+    )
 
 
 def auc_cell(measure: Mapping[str, Any] | None) -> Cell:

@@ -55,7 +55,8 @@ def readers_of(rows: pd.DataFrame, kinds: Mapping[str, str], config: EvaluationC
         return None
     treatments = reader_treatments(readers)
     paired = {ALONE: {name: name for name in treatments[WITH]}, WITH: treatments[WITH]} if WITH in treatments else {}
-    found: dict[str, Any] = {"treatments": treatments, "agreement": agreement_of(rows, readers, config)}
+    agreement = agreement_of(rows, readers, config, alone=list(treatments[ALONE]))
+    found: dict[str, Any] = {"treatments": treatments, "agreement": agreement}
     found["with_model"] = {metric: _aided(rows, paired, metric, config) for metric in METRICS} if paired else None
     alone = list(treatments[ALONE])
     found["against_models"] = {
@@ -64,8 +65,13 @@ def readers_of(rows: pd.DataFrame, kinds: Mapping[str, str], config: EvaluationC
     return found
 
 
-def agreement_of(rows: pd.DataFrame, readers: Sequence[str], config: EvaluationConfig) -> dict[str, Any]:
-    """Return kappas of the readers' calls for each pair and of all, and weighted ones of graded readings."""
+def agreement_of(
+    rows: pd.DataFrame, readers: Sequence[str], config: EvaluationConfig, *, alone: Sequence[str]
+) -> dict[str, Any]:
+    """Return kappas of the calls for each pair and of all who read alone, and weighted ones of graded readings.
+
+    alone: the readers without the model; one reader's two ways of reading are no two readers.
+    """
     calls, scores = (
         rows[rows["source"].isin(readers)].pivot(index="patient_id", columns="source", values=value)
         for value in ("call", "score")
@@ -87,7 +93,7 @@ def agreement_of(rows: pd.DataFrame, readers: Sequence[str], config: EvaluationC
             found.leave("grades", "no graded readings of both on one scale of up to 10 grades")
         pairs.append(found.values | {"reasons": found.reasons})
     whole = Found()
-    whole.add("all", lambda: fleiss_kappa(_complete(calls).to_numpy(), confidence=config.confidence))
+    whole.add("all", lambda: fleiss_kappa(_complete(calls[list(alone)]).to_numpy(), confidence=config.confidence))
     missing = {"reason": whole.reasons["all"]} if whole.reasons else {}
     return {"pairs": pairs, "all": whole.values["all"]} | missing
 

@@ -30,6 +30,7 @@ UNDEFINED = {
     "ppv": "PPV not defined: nobody was called positive",
     "npv": "NPV not defined: nobody was called negative",
 }
+ONE_POINT = "the source makes 0/1 calls: its curve has one point, and no other can be chosen"
 GRADES_ONLY = "of 0/1 calls: the mean of sensitivity and specificity, usually below the AUC of a graded reading"
 WORSE = "below 0.5: higher scores go with fewer metastases here; is their sign swapped?"
 ONE_VIDEO = "one video a patient: the same as auc"
@@ -113,8 +114,9 @@ def _add_curve(found: Found, labels: Any, scores: Any, config: EvaluationConfig)
         ),
         "roc_band": lambda: as_json(roc_band(labels, scores, points=BAND_POINTS, **given), digits=6),
     }
+    calls = ONE_POINT if set(scores) <= {0.0, 1.0} else ""
     for name, compute in computed.items():
-        reason = too_many(len(labels), config.replicates)
+        reason = too_many(len(labels), config.replicates) or (calls if name != "roc_band" else "")
         if reason:
             found.leave(name, reason)
         else:
