@@ -10,6 +10,7 @@ gamma and compression hardly change it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,10 +74,12 @@ def _moving(small: FloatArray) -> BoolArray:
     return np.asarray(spread > floor)
 
 
+@lru_cache(maxsize=2048)
 def window_matrix(low: float, high: float, side: int) -> FloatArray:
     """Return the matrix (side, SIDE) that shows the part [low, high) of a thumbnail's side, in shares of it.
 
-    Linear interpolation, averaged over four points a place; what lies beyond the edge repeats it.
+    Linear interpolation, averaged over four points a place; what lies beyond the edge repeats it. Kept, as fitting a
+    window asks for the same ones thousands of times: not to be written to.
     """
     points = (np.arange(4 * side) + 0.5) / (4 * side)
     position = np.clip((low + (high - low) * points) * SIDE - 0.5, 0, SIDE - 1)
@@ -89,6 +92,7 @@ def window_matrix(low: float, high: float, side: int) -> FloatArray:
     return np.asarray(matrix.reshape(side, 4, SIDE).mean(axis=1), np.float32)
 
 
+@lru_cache(maxsize=256)
 def smoothing_matrix(side: int, sigma: float) -> FloatArray:
     """Return the matrix (side, side) that smooths with a Gaussian; its rows sum to one at the edges, too."""
     distance = np.arange(side)[:, None] - np.arange(side)
