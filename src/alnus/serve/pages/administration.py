@@ -56,9 +56,9 @@ def reset_password(request: Request, user_id: str) -> Response:
 @router.post("/users/{user_id}/active")
 def set_active(request: Request, user_id: str, active: Annotated[bool, Form()] = False) -> Response:
     """Let somebody in again, or no more. Nobody locks out themselves."""
-    person = person_of(request)
+    person, _ = person_of(request), words(request)
     if user_id == person.id:
-        return _page(request, status=400, problem=words(request)("You cannot lock yourself out."))
+        return _page(request, status=400, problem=_("You cannot lock yourself out."))
     with room_of(request).database.writing() as session:
         user = _user(session, user_id)
         user.is_active = active

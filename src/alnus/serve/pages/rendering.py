@@ -70,7 +70,7 @@ def environment(language: str) -> Environment:
         lstrip_blocks=True,
     )
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
-    made.filters |= {"moment": moment, "percent": percent}
+    made.filters |= {"moment": moment, "percent": percent, "say": translations(language).gettext}
     return made
 
 

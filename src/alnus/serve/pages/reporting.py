@@ -65,9 +65,10 @@ def _content(room: Room, view: CaseView, chosen: VideoView, language: str) -> di
     phantom = any(one.card.phantom for one in room.models) or chosen.video.is_phantom
     notices = [_("Research use only. Accuracy on lymph nodes not measured.")]
     notices += [_("A network here was trained on simulated patients (phantoms).")] if phantom else []
+    hidden = _("pseudonym")
     facts = [
         [_("Case"), view.case.id],
-        [_("Patient"), f"{view.case.patient_key} ({_('pseudonym')})"],
+        [_("Patient"), f"{view.case.patient_key} ({hidden})"],
         [_("Received"), moment(view.case.created_s)],
         [_("Video"), _video_words(chosen)],
     ]
@@ -91,11 +92,11 @@ def _verdict(verdict: Verdict, _: Any) -> dict[str, Any]:
     said = verdict.assessment
     answers = {"metastasis": _("metastasis"), "no metastasis": _("no metastasis")}
     interval = (
-        said.reasons.get("interval", "–")
+        _(said.reasons.get("interval", "–"))
         if said.risk_low is None
         else f"{percent(said.risk_low)} – {percent(said.risk_high)}"
     )
-    threshold = said.reasons.get("threshold", "–")
+    threshold = _(said.reasons.get("threshold", "–"))
     if said.threshold is not None:
         risk = "" if said.threshold_risk is None else f"{percent(said.threshold_risk)}, "
         side = _("above") if said.call else _("below")
@@ -109,7 +110,7 @@ def _verdict(verdict: Verdict, _: Any) -> dict[str, Any]:
         "low": said.risk_low,
         "high": said.risk_high,
         "threshold": said.threshold_risk,
-        "headline": percent(said.risk) if said.risk is not None else said.reasons.get("risk", "–"),
+        "headline": percent(said.risk) if said.risk is not None else _(said.reasons.get("risk", "–")),
         "lines": [
             [_("calibrated risk of metastasis"), percent(said.risk)],
             [_("95%% interval of the calibration") % (), interval],
