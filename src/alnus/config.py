@@ -233,6 +233,20 @@ class EvaluationConfig(Section):
     """The clinical columns that are joined with the video's score; None: every clinical column; []: none."""
 
 
+class FaithfulnessConfig(Section):
+    """How far the heatmaps are tested for truth. docs/explanation/heatmaps.md."""
+
+    cases: Literal["all"] | NonNegativeInt = 40
+    """Test patients, drawn by the seed, the same for every network, whose maps are compared with the lesion's masks and
+    whose frames' weights with what they show; per test set; 0: none."""
+    perturbed: NonNegativeInt = 20
+    """So many of them for deletion and insertion, which score each cine some fifty times."""
+    steps: int = Field(8, ge=2)
+    """Points of a deletion or insertion curve after its first."""
+    randomised: NonNegativeInt = 8
+    """So many of them for the check with random weights."""
+
+
 class ExplanationConfig(Section):
     """Which cases get heatmaps."""
 
@@ -243,6 +257,7 @@ class ExplanationConfig(Section):
     least `cases` of each; "all": every one. Those beyond `cases` get a picture, but no MP4."""
     videos: bool = True
     """Write an MP4 of the cine with its heatmap beside the PNG."""
+    faithfulness: FaithfulnessConfig = FaithfulnessConfig()
 
 
 class StudyConfig(Section):
@@ -261,6 +276,8 @@ class StudyConfig(Section):
     quality: QualityConfig = QualityConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     explanation: ExplanationConfig = ExplanationConfig()
+    motion: bool = True
+    """Score the test cines of each video network also shuffled, reversed, frozen and cut to one frame."""
 
     @model_validator(mode="after")
     def _models_are_known(self) -> StudyConfig:

@@ -21,7 +21,7 @@ from alnus.clips import CineSource, Sample, cine_clips, clip_tensor, keyframe_in
 from alnus.clips.sample import GreyFrames
 from alnus.config import NetworkConfig
 from alnus.errors import AlnusError, WeightsError
-from alnus.models import ModelCard, load_model
+from alnus.models import ModelCard, load_model, read_card
 
 ALTERATIONS = ("shuffled", "reversed", "frozen", "single")
 COLUMNS = ("patient_id", "video", "split", "label", "source", "altered", "score")
@@ -45,14 +45,13 @@ def predict_altered(
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     rows: list[dict[str, Any]] = []
-    for number, directory in enumerate(directories):
+    moving = [each for each in directories if read_card(each).network.clip.sampling != "keyframe"]
+    for number, directory in enumerate(moving):
         network, card = load_model(directory, device=device)
-        if card.network.clip.sampling == "keyframe":
-            continue
         for done, sample in enumerate(samples, start=number * len(samples) + 1):
             rows += _rows(network, card, sample, store, seed=seed, splits=splits)
             if progress is not None:
-                progress(done, len(directories) * len(samples))
+                progress(done, len(moving) * len(samples))
     columns = [*COLUMNS, "fold"] if any("fold" in row for row in rows) else [*COLUMNS]
     return pd.DataFrame(rows, columns=columns)
 

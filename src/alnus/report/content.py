@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from alnus.report.banners import banner_of
 from alnus.report.checklist_tables import checklists
 from alnus.report.document import Block, Bullets, Document, Figure, Figures, Section, Text, numbered
+from alnus.report.faithfulness_section import faithfulness_blocks
 from alnus.report.figures import curves
 from alnus.report.flow import Flow, cohort_flow, partitions
 from alnus.report.gallery import galleries
 from alnus.report.limits import limitations
 from alnus.report.model_cards import model_cards
+from alnus.report.motion_section import motion_blocks
 from alnus.report.names import file_stem
 from alnus.report.provenance_block import provenance
 from alnus.report.recordings import missing_table, recordings_table
@@ -36,9 +38,11 @@ def build(files: RunFiles) -> Document:
         Section("methods", "Networks and methods", methods(files)),
         Section("sample-size", "Sample size", sample_size(files)),
         *result_sections(files.sets(), files),
+        Section("motion", "Does motion help?", motion_blocks(files)),
         Section("curves", "Learning curves", learning_curves(files)),
         Section("wrong", "Every wrong call", tuple(wrong_cases(files))),
         Section("heatmaps", "Heatmaps of right and wrong cases", heatmaps(files)),
+        Section("heatmap-tests", "Are the heatmaps true?", faithfulness_blocks(files)),
         Section("excluded", "Excluded and doubtful inputs", excluded(files)),
         Section("limits", "What this does not show", (Bullets(tuple(limitations(files))),)),
     ]

@@ -26,6 +26,8 @@ from alnus.provenance import file_sha256, write_atomic, write_json
 from alnus.report import write_report
 from alnus.study.beforehand import check_comparisons, check_networks, computer
 from alnus.study.cases import case_record, explained_cases
+from alnus.study.faithfulness import add_faithfulness, measure_faithfulness
+from alnus.study.motion import add_motion, score_altered
 from alnus.study.openings import note_openings
 from alnus.study.partition import TESTS, Partition, held_out, ingest_items, partitions, samples, splits_table
 from alnus.study.run import Run
@@ -78,8 +80,11 @@ def run_study(config: StudyConfig, *, reporter: Reporter, command: str = "alnus 
         study = ingest_cohort(study)
         train_networks(study)
         predict_videos(study)
+        score_altered(study)
         results = evaluate_predictions(study)
         explain_cases(study)
+        measure_faithfulness(study)
+        results = complete_results(study, results)
         study.run.finish()
         html, pdf = write_report(study.run.directory)
     return StudyResult(study.run.directory, html, pdf, results)
@@ -90,7 +95,7 @@ def prepare(config: StudyConfig, *, reporter: Reporter, command: str) -> Study:
     cohort = load_cohort(config.cohort)
     parts = partitions(cohort, config)
     check_comparisons(config, cohort)
-    check_networks(config)
+    check_networks(config, reporter=reporter)
     run = Run.open(config.out, seed=config.seed, command=command)
     write_atomic(run.path("config.yaml"), dump_config(config))
     run.record |= computer()
@@ -315,6 +320,16 @@ def evaluate_predictions(study: Study) -> dict[str, Any]:
     return results
 
 
+def complete_results(study: Study, results: dict[str, Any]) -> dict[str, Any]:
+    """Add what motion carries and whether the heatmaps are true to results.json."""
+    if study.config.motion:
+        add_motion(results, study.run.directory, study.config.evaluation)
+    if study.config.explanation.faithfulness.cases:
+        add_faithfulness(results, study.run.directory, study.config.evaluation)
+    write_json(study.run.path("results.json"), results)
+    return results
+
+
 def _clinical(study: Study) -> pd.DataFrame:
     """Return each video's centre, clinical columns and partition."""
     columns = study.cohort.table[["patient_id", "center", *study.cohort.clinical]]
@@ -329,7 +344,7 @@ def explain_cases(study: Study) -> None:
         "predictions": file_sha256(study.run.path("predictions.csv")),
         "cohort": study.run.record["inputs"][study.cohort.source.name],
         "store": file_sha256(study.run.path("store", "index.csv")),
-        "explanation": study.config.explanation.model_dump(),
+        "explanation": study.config.explanation.model_dump(exclude={"faithfulness"}),
     }
     study.run.once("explain", inputs, lambda: _explain(study, index))
 
