@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alnus.config import QualityConfig, checked
 from alnus.errors import ConfigError
 from alnus.media import Box, open_cine
+from alnus.media.limits import DEFAULT_LIMITS
+from alnus.media.opening import open_frames
 from alnus.media.quality import (
     Finding,
     Observer,
@@ -18,6 +21,9 @@ from alnus.media.quality import (
     only_warnings,
     static_marks,
 )
+from alnus.media.refusal import quiet
+from alnus.media.view import judged as judged_whole
+from alnus.media.view import look
 from screens import drawn, overlays, phantom, placed, probe_mask, speckle
 
 CONFIG = QualityConfig()
@@ -134,6 +140,52 @@ def test_a_coloured_scene_without_speckle_is_excluded_and_a_grey_one_is_only_war
     coloured = judged(scene, crop=crop, chroma=chroma_of(scene, level=120))
     assert coloured["not_ultrasound"].severity == "exclude"
     assert "not_ultrasound" not in judged(CLEAN, chroma=chroma_of(CLEAN, level=120))  # tinted, but speckle
+
+
+def judged_file(path):
+    with quiet():
+        opened = open_frames(path, limits=DEFAULT_LIMITS, colours="luma", threads=1)
+        observed = observe(np.stack([frame for _, frame in opened.frames]))
+    seen = look(opened, observed, None, Box(0, 0, observed.size[1], observed.size[0]))
+    found = judged_whole(opened, observed, seen, frame_rate_hz=25.0, config=CONFIG)
+    return {each.code: each for each in found}
+
+
+def street(frames):
+    """A film in many hues whose every surface has texture, as a camera's has."""
+    generator = np.random.default_rng(0)
+    patches = generator.integers(30, 220, (12, 22, 3)).repeat(20, axis=0).repeat(20, axis=1)
+    grain = generator.normal(scale=9, size=(frames, 200, 280, 1))
+    return np.stack(
+        [np.clip(patches[20:220, 9 * k : 9 * k + 280] + grain[k], 0, 255).astype(np.uint8) for k in range(frames)]
+    )
+
+
+def test_a_film_and_a_photo_with_texture_are_no_ultrasound(tmp_path, make):
+    film = make.video(tmp_path / "a.mp4", street(16), container="mp4", codec="libx264", pix_fmt="yuv420p")
+    Image.fromarray(street(1)[0]).save(tmp_path / "a.jpg")
+    for path in (film, tmp_path / "a.jpg"):
+        found = judged_file(path)["not_ultrasound"]
+        assert found.severity == "exclude"
+        assert "coloured in many hues (limit 60%)" in found.text
+
+
+@pytest.mark.parametrize("tint", [(1, 0.8, 0.5), (1, 0.55, 0.25), (0.5, 0.75, 1)])
+def test_a_tinted_grey_map_is_an_ultrasound(tmp_path, make, tint):
+    frames = np.clip(CLEAN[..., None] * np.array(tint), 0, 255).astype(np.uint8)
+    path = make.video(tmp_path / "a.mp4", frames, container="mp4", codec="libx264", pix_fmt="yuv420p")
+    assert "not_ultrasound" not in judged_file(path)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video", "mjpeg", "mpeg4"])
+def test_a_frozen_picture_under_noise_is_frozen_whatever_the_codec(tmp_path, make, codec):
+    noise = np.random.default_rng(0).integers(-2, 3, CLEAN.shape)
+    frames = np.clip(CLEAN[:1] + noise, 0, 255).astype(np.uint8)
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    still = make.video(tmp_path / "a.mkv", frames, container="matroska", codec=codec, pix_fmt=pix_fmt)
+    moving = make.video(tmp_path / "b.mkv", CLEAN // 3, container="matroska", codec=codec, pix_fmt=pix_fmt)
+    assert judged_file(still)["frozen"].severity == "exclude"
+    assert "frozen" not in judged_file(moving)
 
 
 def test_the_configuration_decides_what_excludes():

@@ -6,7 +6,7 @@ Source: ITU-R BT.601-7, sections 2.5.1 (luma) and 2.5.3 (video range 16-235); JF
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from PIL import Image
 from alnus.media.opened import Coloured, Colours, Opened
 
 Pixels = NDArray[np.uint8]
+Hues = NDArray[np.complex64]
 Space = Literal["grey", "rgb", "ycc"]
 
 # How far a pixel's chroma may stray before it counts as coloured: the grey clips of the covid19_pocus_ultrasound
@@ -71,12 +72,30 @@ def notice_colour(opened: Opened, number: int, pixels: Pixels, space: Space) -> 
     number: of the frame, from 0. pixels: (H, W) or (H, W, 3), as decoded.
     """
     if number % LOOK_EVERY == 0 and space != "grey":
-        keep_colour(opened, departure(pixels, space))
+        keep_colour(opened, departure(pixels, space), _hues(pixels, space))
 
 
-def keep_colour(opened: Opened, cells: Pixels) -> None:
-    """Keep the larger of what was seen and what is seen now."""
+def keep_colour(opened: Opened, cells: Pixels, hues: Hues) -> None:
+    """Keep the larger of what was seen and what is seen now, and all hues. hues: of some pixels, none of grey ones."""
     opened.chroma = cells if opened.chroma is None else np.maximum(opened.chroma, cells)
+    strength = np.abs(hues)
+    coloured = strength >= CHROMA_TOLERANCE
+    opened.hue_sum += complex((hues[coloured] / strength[coloured]).sum())
+    opened.hue_count += int(np.count_nonzero(coloured))
+
+
+def _hues(pixels: Pixels, space: Literal["rgb", "ycc"]) -> Hues:
+    """Return the colour of a pixel in each cell as a vector: its angle is the hue, its length twice the chroma."""
+    cells = pixels[CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX].astype(np.float32)
+    if space == "ycc":
+        return chroma_hues(cells[..., 1], cells[..., 2])
+    red, green, blue = cells[..., 0], cells[..., 1], cells[..., 2]
+    return np.asarray(red - (green + blue) / 2 + 1j * (3**0.5 / 2) * (green - blue), np.complex64)
+
+
+def chroma_hues(blue: NDArray[np.floating[Any]] | Pixels, red: NDArray[np.floating[Any]] | Pixels) -> Hues:
+    """Return the same of chroma samples (128 = none)."""
+    return np.asarray(2 * (red.astype(np.float32) - 128) + 2j * (128 - blue.astype(np.float32)), np.complex64)
 
 
 def departure(pixels: Pixels, space: Literal["rgb", "ycc"]) -> Pixels:

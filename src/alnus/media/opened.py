@@ -36,6 +36,8 @@ class Opened:
     notes: complete when the frames are exhausted. The rest as in Cine.
     chroma: the strongest departure from grey, 0-255 (`alnus.media.colour.departure`), in cells of 8x8 pixels, over the
     frames looked at (the first and every 8th); filled while frames are taken as luma, None where coded without colours.
+    hue_sum, hue_count: of the coloured ones among the cells looked at, the sum of their hues as unit vectors, and their
+    number: a tinted grey map has one hue, a film has many.
     facts: what else a DICOM header states, None for other files.
     """
 
@@ -47,6 +49,8 @@ class Opened:
     phantom: bool = False
     notes: list[str] = field(default_factory=list)
     chroma: NDArray[np.uint8] | None = None
+    hue_sum: complex = 0j
+    hue_count: int = 0
     facts: DicomFacts | None = None
     frame_count: int | None = None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from alnus.media.colour import Pixels, Space, in_colours
+from alnus.media.colour import Pixels, Space, in_colours, notice_colour
 from alnus.media.containers import STILLS, files_of, first_bytes, sniffed, stated_pages
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
@@ -26,8 +26,9 @@ def open_still(path: Path, *, limits: DecodeLimits, colours: Colours) -> Opened:
         pages = stated_pages(stream, at_most=limits.max_frames + 1)
     limits.check_count(pages, 1, 1)  # pillow reads each page's header to count them
     _checked_size(path, limits)
-    frames = ((nan, frame) for frame in _pages(path, limits, colours))
-    return Opened("image", frames)
+    opened = Opened("image", iter(()))
+    opened.frames = ((nan, frame) for frame in _pages(path, limits, colours, opened))
+    return opened
 
 
 def open_folder(path: Path, *, limits: DecodeLimits, colours: Colours) -> Opened:
@@ -41,7 +42,8 @@ def open_folder(path: Path, *, limits: DecodeLimits, colours: Colours) -> Opened
         raise Refused("the directory holds no PNG, JPEG, BMP or TIFF frames")
     width, height = _checked_size(images[0], limits)
     limits.check_count(len(images), width, height)
-    opened = Opened("frames", _folder_frames(images, (width, height), limits, colours))
+    opened = Opened("frames", iter(()))
+    opened.frames = _folder_frames(images, (width, height), limits, colours, opened)
     if len(images) < len(names):
         opened.notes.append(f"{len(names) - len(images)} files of the folder are no images and were left out")
     return opened
@@ -83,7 +85,7 @@ def _checked_size(path: Path, limits: DecodeLimits) -> tuple[int, int]:
 
 
 def _folder_frames(
-    images: list[Path], size: tuple[int, int], limits: DecodeLimits, colours: Colours
+    images: list[Path], size: tuple[int, int], limits: DecodeLimits, colours: Colours, opened: Opened
 ) -> Iterator[tuple[float, Pixels]]:
     for number, path in enumerate(images, start=1):
         found = _checked_size(path, limits)
@@ -91,16 +93,20 @@ def _folder_frames(
             raise Refused(
                 f"frame {number} of the folder is {found[0]}x{found[1]} pixels, the first {size[0]}x{size[1]}"
             )
-        yield nan, next(_pages(path, limits, colours))
+        yield nan, next(_pages(path, limits, colours, opened, number=number - 1))
 
 
-def _pages(path: Path, limits: DecodeLimits, colours: Colours) -> Iterator[Pixels]:
+def _pages(path: Path, limits: DecodeLimits, colours: Colours, opened: Opened, *, number: int = 0) -> Iterator[Pixels]:
+    """Yield the pages of a file, the first of which is frame `number` of the cine, from 0."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
             for page in range(_page_count(image)):
                 image.seek(page)
                 limits.check_size(*image.size)
-                yield in_colours(*_pixels(image), colours)
+                pixels, space = _pixels(image)
+                if colours == "luma":
+                    notice_colour(opened, number + page, pixels, space)
+                yield in_colours(pixels, space, colours)
     except (OSError, SyntaxError, EOFError) as error:  # pillow's ways to say that the data are cut or broken
         raise Refused(f"its image data are damaged or cut ({type(error).__name__})") from None
 

@@ -21,10 +21,11 @@ from alnus.media.colour import (
     Pixels,
     any_colour,
     chroma_departure,
-    departure,
+    chroma_hues,
     expanded,
     in_colours,
     keep_colour,
+    notice_colour,
 )
 from alnus.media.containers import is_cut, stated_frames
 from alnus.media.limits import DecodeLimits
@@ -277,9 +278,10 @@ def _look_for_colour(frame: av.VideoFrame, opened: Opened) -> None:
         planes, across, down = _chroma(frame)
         turned = [_turned(plane, frame.rotation) for plane in planes]
         cell = (CELL_PX // across, CELL_PX // down) if _is_sideways(frame) else (CELL_PX // down, CELL_PX // across)
-        keep_colour(opened, chroma_departure(turned, cell))
+        blue, red = (plane[cell[0] // 2 :: cell[0], cell[1] // 2 :: cell[1]] for plane in turned)
+        keep_colour(opened, chroma_departure(turned, cell), chroma_hues(blue, red))
     else:
-        keep_colour(opened, departure(_turned(_converted(frame, "rgb24"), frame.rotation), "rgb"))
+        notice_colour(opened, 0, _turned(_converted(frame, "rgb24"), frame.rotation), "rgb")
 
 
 def _chroma(frame: av.VideoFrame) -> tuple[tuple[Pixels, Pixels], int, int]:

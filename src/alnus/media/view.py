@@ -116,6 +116,7 @@ def judged(
         mask=seen.tissue,
         marks=seen.marks,
         chroma=opened.chroma,
+        one_hue=abs(opened.hue_sum) / opened.hue_count if opened.hue_count else None,
         is_ultrasound=None if facts is None else facts.modality_is_ultrasound,
         pane_kinds=() if facts is None else tuple(pane.kind for pane in facts.panes),
     )
