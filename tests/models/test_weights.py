@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import re
+import zipfile
 from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
@@ -156,20 +158,115 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["pth", "pt", "safetensors"])
-def test_a_text_file_is_refused(tmp_path, suffix):
-    path = tmp_path / f"notes.{suffix}"
-    path.write_text("version https://git-lfs.github.com/spec/v1\n")
-    refused(path, "is not a whole safetensors file|cannot be read as plain tensors")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS, not the file itself"),
+        (b"<html><body>Not found</body></html>", "is text, not weights"),
+        ("\u00e4\u00f6\u00fc ".encode() * 200, "is text, not weights"),
+        (b'{"state_dict": 1}', "is text, not weights"),
+        (gzip.compress(b"weights"), "is compressed by gzip: unpack it first"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_by_what_it_is(tmp_path, suffix, content, message):
+    (tmp_path / f"w.{suffix}").write_bytes(content)
+    refused(tmp_path / f"w.{suffix}", message)
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-@pytest.mark.parametrize("keep", [0, 7, 1000, 400_000])
+@pytest.mark.parametrize("keep", [1, 7, 1000, 400_000])
 def test_a_truncated_file_is_refused(tmp_path, suffix, keep):
     whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
     state = network("tin").state_dict()
     save_file(state, whole) if suffix == "safetensors" else torch.save(state, whole)
     path.write_bytes(whole.read_bytes()[:keep])
-    refused(path, "is not a whole safetensors file|cannot be read as plain tensors")
+    refused(path, "is not a whole safetensors file|cannot be read as plain tensors|is text, not weights")
+
+
+def zipped(path, entries, compression):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    ("entries", "compression", "message"),
+    [
+        ({"a/data.pkl": bytes(10**7)}, zipfile.ZIP_DEFLATED, "is a compressed archive, which torch never writes"),
+        ({"a/data.pkl": b"", "a/constants.pkl": b""}, zipfile.ZIP_STORED, "is a TorchScript archive, which holds code"),
+        ({"weights.pth": b""}, zipfile.ZIP_STORED, "is a zip archive, but not one that torch wrote: unpack it first"),
+        ({"a/data.pkl": b"x"}, zipfile.ZIP_STORED, "cannot be read as plain tensors"),
+    ],
+)
+def test_an_archive_that_torch_did_not_write_is_refused(tmp_path, entries, compression, message):
+    zipped(tmp_path / "w.pth", entries, compression)
+    refused(tmp_path / "w.pth", message)
+
+
+def test_wrappers_around_themselves_are_refused(tmp_path):
+    content: dict[str, object] = {}
+    content["state_dict"] = content
+    torch.save(content, tmp_path / "w.pth")
+    refused(tmp_path / "w.pth", "holds no named tensors")
+
+
+@pytest.mark.parametrize("key", ["teacher.\x1b[31m", "a\nb.", "x" * 501])
+def test_names_that_are_none_are_refused_and_not_repeated(tmp_path, key):
+    torch.save({f"{key}{name}": value for name, value in network("tin").state_dict().items()}, tmp_path / "w.pth")
+    refused(tmp_path / "w.pth", "names a tensor by what is no name")
+
+
+def test_more_tensors_than_any_network_has_are_refused(tmp_path):
+    save_file({f"layer1.0.x{number}": torch.zeros(0) for number in range(20_001)}, tmp_path / "w.safetensors")
+    refused(tmp_path / "w.safetensors", "holds 20001 tensors, more than any network")
+
+
+@pytest.mark.parametrize("change", [lambda value: value.to_sparse(), lambda value: value.to("meta")])
+def test_tensors_without_dense_values_are_refused(tmp_path, change):
+    state = network("tin").state_dict()
+    torch.save(state | {"conv1.weight": change(state["conv1.weight"])}, tmp_path / "w.pth")
+    refused(tmp_path / "w.pth", "conv1.weight is no dense tensor with values")
+
+
+def test_variances_below_zero_are_refused(tmp_path):
+    state = network("tin").state_dict()
+    save_file(state | {"bn1.running_var": -state["bn1.running_var"]}, tmp_path / "w.safetensors")
+    refused(tmp_path / "w.safetensors", "bn1.running_var holds variances below zero")
+
+
+def test_numbers_too_large_for_the_network_are_refused(tmp_path):
+    state = network("tin").state_dict()
+    save_file(state | {"bn1.bias": torch.full((16,), 1e300, dtype=torch.float64)}, tmp_path / "w.safetensors")
+    refused(tmp_path / "w.safetensors", "bn1.bias holds NaN or infinite values")
+
+
+def test_a_stage_that_is_missing_is_refused_by_its_keys(tmp_path):
+    state = {key: value for key, value in network("tin").state_dict().items() if "layer3" not in key}
+    save_file(state, tmp_path / "w.safetensors")
+    refused(tmp_path / "w.safetensors", r"does not fit the network: \d+ the file has not \(layer3.0.interlace")
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "[" * 5000,
+        "[]",
+        "null",
+        '{"depth": 3}',
+        '{"stem_frames": 100000000}',
+        '{"stem_frames": -3}',
+        '{"stem_pool": "everything"}',
+        '{"temporal_stride": 0}',
+        '{"epsilon": "small"}',
+        '{"inner_epsilon": 0}',
+        '{"grid": [100000, 100000, 100000]}',
+        '{"grid": [1, 2]}',
+    ],
+)
+def test_a_layout_that_no_network_has_is_refused(tmp_path, stated):
+    save_file(network("resnet3d").state_dict(), tmp_path / "w.safetensors", metadata={"layout": stated})
+    refused(tmp_path / "w.safetensors", "the layout that its metadata states cannot be read", model=network("resnet3d"))
 
 
 class Exploit:
@@ -299,7 +396,7 @@ def test_another_head_is_refused_with_the_way_out(tmp_path):
     refused(tmp_path / "w.safetensors", r"fc.weight has shape \(7, 128\), .*head='replace'")
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 def test_other_precisions_are_brought_to_the_networks_own(tmp_path, dtype, suffix):
     state = {

@@ -19,12 +19,16 @@ from torch import Tensor
 from torch.serialization import safe_globals
 
 from alnus.errors import WeightsError
-from alnus.models.layout import Layout
+from alnus.models.file_kinds import refuse_other_kinds
+from alnus.models.layout import Layout, layout_of
 
 State = dict[str, Tensor]
 WRAPPERS = ("state_dict", "model_state_dict", "state_dict_ema", "model_state", "model", "net", "weights")
 INSERTED = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # torch.compile, FSDP
-LAYOUT = "layout"  # of a 3-D network, in the metadata of our safetensors files
+LAYOUT = "layout"  # of a network over space and time, in the metadata of our safetensors files
+DEEPEST = 8  # wrappers around wrappers
+MOST_TENSORS = 20_000  # ResNet-152 has 932
+LONGEST_NAME = 500  # characters
 
 
 class Shell:
@@ -64,9 +68,14 @@ def read_state(path: Path) -> State:
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
+    refuse_other_kinds(path)
     state = _unwrapped(_read_safetensors(path) if _is_safetensors(path) else _read_torch(path))
     if not state:
         raise WeightsError(f"{path}: holds no named tensors, so it is no checkpoint")
+    if len(state) > MOST_TENSORS:
+        raise WeightsError(f"{path}: holds {len(state)} tensors, more than any network that Alnus knows")
+    if any(len(key) > LONGEST_NAME or not key.isprintable() for key in state):
+        raise WeightsError(f"{path}: names a tensor by what is no name: control characters, or over {LONGEST_NAME}")
     for inserted in INSERTED:
         state = {key.replace(inserted, ""): value for key, value in state.items()}
     return state
@@ -79,11 +88,8 @@ def read_layout(path: Path) -> Layout | None:
     try:
         with safe_open(path, framework="pt") as file:
             stated = (file.metadata() or {}).get(LAYOUT)
-        if stated is None:
-            return None
-        values = json.loads(stated)
-        return Layout(**values | {"grid": tuple(values.get("grid", Layout.grid))})
-    except (SafetensorError, OSError, ValueError, TypeError):
+        return None if stated is None else layout_of(json.loads(stated))
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError):
         raise WeightsError(f"{path}: the layout that its metadata states cannot be read") from None
 
 
@@ -107,6 +113,7 @@ def _read_torch(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises whatever its bytes spell
         reason = "it holds code or objects, which are never run" if "nsupported" in str(error) else _line(error)
+        reason = "it is damaged, or of another kind" if isinstance(error, KeyError | EOFError) else reason
         raise WeightsError(f"{path}: cannot be read as plain tensors: {reason}. Save its state_dict alone") from None
 
 
@@ -115,10 +122,10 @@ def _line(error: Exception) -> str:
     return text.split(". ")[0][:200]
 
 
-def _unwrapped(value: Any) -> State:
-    if not isinstance(value, Mapping):
+def _unwrapped(value: Any, *, depth: int = 0) -> State:
+    if not isinstance(value, Mapping) or depth > DEEPEST:
         return {}
     for key in WRAPPERS:
         if isinstance(value.get(key), Mapping):
-            return _unwrapped(value[key])
+            return _unwrapped(value[key], depth=depth + 1)
     return {str(key): tensor for key, tensor in value.items() if isinstance(tensor, Tensor)}

@@ -8,8 +8,13 @@ PyTorchVideo's `x3d.py`; torchvision's `mvit.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+MOST_FRAMES = 63  # of a first kernel; 7 is the longest in use
+MOST_TOKENS = 1024  # along one axis
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,22 @@ class Layout:
     inner_epsilon: float = 1e-5
     bare_shortcut: bool = False
     grid: tuple[int, int, int] = (8, 56, 56)
+
+    def __post_init__(self) -> None:
+        """Refuse what no network has: a file may state a layout, and a large one would fill the memory."""
+        if not 1 <= self.stem_frames <= MOST_FRAMES:
+            raise ValueError(f"layout: stem_frames must lie in 1 to {MOST_FRAMES}, not {self.stem_frames}")
+        if not all(1 <= size <= MOST_TOKENS for size in self.grid):
+            raise ValueError(f"layout: each side of grid must lie in 1 to {MOST_TOKENS}, not {self.grid}")
+        if not (0 < self.epsilon < 1 and 0 < self.inner_epsilon < 1):
+            raise ValueError(f"layout: epsilons must lie between 0 and 1, not {self.epsilon}, {self.inner_epsilon}")
+
+
+def layout_of(values: Any) -> Layout:
+    """Return the layout of a file's plain values. Raises ValueError for a name, type or value that it cannot have."""
+    if not isinstance(values, dict) or values.keys() - {field.name for field in fields(Layout)}:
+        raise ValueError("layout: not the names of a layout")
+    return TypeAdapter(Layout).validate_python(values)
 
 
 TORCHVISION = Layout()

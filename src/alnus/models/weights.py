@@ -116,7 +116,7 @@ def _refuse_architecture(path: Path, found: Found, model: Network) -> None:
     if found.family not in STARTS[name]:
         starts = " or ".join(dict.fromkeys(FAMILY_TITLES[family] for family in STARTS[name]))
         raise WeightsError(f"{this}, which starts from {starts}")
-    if found.depth == model.depth:
+    if found.depth in (model.depth, None):  # None: blocks of no network, whose keys will tell
         return
     if found.depth in facts(name).depths:
         raise WeightsError(f"{this}: set depth {found.depth}")
@@ -209,8 +209,13 @@ def _check(path: Path, key: str, value: Tensor, own: Tensor) -> None:
         )
     if value.is_floating_point() != own.is_floating_point() or value.is_complex() or value.is_quantized:
         raise WeightsError(f"{path}: {key} holds {value.dtype}, not the real numbers of {own.dtype} that weights are")
+    if value.layout != torch.strided or value.is_meta:
+        raise WeightsError(f"{path}: {key} is no dense tensor with values: save the state_dict as torch.save does")
+    value = value.to(own.dtype)
     if not bool(torch.isfinite(value).all()):
         raise WeightsError(f"{path}: {key} holds NaN or infinite values")
+    if key.endswith("running_var") and bool((value < 0).any()):
+        raise WeightsError(f"{path}: {key} holds variances below zero")
 
 
 def _way_out(key: str, value: Tensor) -> str:
