@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from captum.attr import LayerGradCam
+from captum.attr import LayerGradCam, LayerGradientXActivation
 from torch.nn import functional
 
+from alnus.clips import clip_tensor
+from alnus.config import ClipConfig, NetworkConfig
 from alnus.explanation import explain_clip, frame_weights, grad_cam
-from alnus.models import NAMES, Layout, build
+from alnus.explanation.heat import every_frame
+from alnus.explanation.tiling import tiles
+from alnus.models import NAMES, Layout, ModelCard, build
 
 FRAMES = 8
 
 
-def network(name, *, depth=18):
+SIZES = {"x3d": {"depth": 11, "width": 12}, "mvit": {"depth": 10, "width": 24}}
+LAST = {"x3d": "last"}  # of the other convolutional networks layer4
+CONVOLUTIONAL = [name for name in NAMES if name != "mvit"]  # a transformer's grid of tokens is no module's output
+
+
+def network(name):
     torch.manual_seed(0)
-    made = build(name, depth=depth, width=16, in_channels=1, num_segments=FRAMES).eval()
+    sizes = SIZES.get(name, {"depth": 18, "width": 16})
+    made = build(name, in_channels=1, num_segments=FRAMES, **sizes).eval()
     torch.nn.init.normal_(made.fc.weight, mean=0.2)  # both classes find some evidence
     return made
 
@@ -25,22 +36,58 @@ def clip(name, *, batch=2, side=64):
     return torch.randn(batch, 1, frames, side, side, generator=torch.Generator().manual_seed(1))
 
 
-def by_captum(model, video, target):
-    map_ = LayerGradCam(model, model.layer4).attribute(video, target=target, relu_attributions=True)
+def cells_by_captum(model, video, target, *, stage="layer4"):
+    map_ = LayerGradCam(model, getattr(model, stage)).attribute(video, target=target, relu_attributions=True)
     if map_.ndim == 4:  # a network of frames: (batch * frames, 1, h, w)
         map_ = map_.reshape(len(video), -1, 1, *map_.shape[2:]).transpose(1, 2)
+    return map_.detach()
+
+
+def by_captum(model, video, target, **stage):
+    map_ = cells_by_captum(model, video, target, **stage)
     return functional.interpolate(map_, size=video.shape[2:], mode="trilinear")[:, 0].detach()
 
 
 @pytest.mark.parametrize("target", [0, 1])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_the_map_is_that_of_captum(name, target):
     model, video = network(name), clip(name)
-    expected = by_captum(model, video, target)
+    expected = by_captum(model, video, target, stage=LAST.get(name, "layer4"))
     assert expected.max() > 0
     ours = grad_cam(model, video, target=target)
     assert ours.shape == (2, video.shape[2], 64, 64)
     assert (ours - expected).abs().max() <= 1e-5 * expected.max()
+
+
+@pytest.mark.parametrize("name", ["resnet3d", "r2plus1d"])
+def test_the_frames_weights_of_a_network_that_merges_them_are_captums_at_its_first_stage(name):
+    model, video = network(name), clip(name)
+    product = LayerGradientXActivation(model, model.layer1).attribute(video, target=1).detach()
+    expected = functional.relu(product.sum(1)).mean((2, 3))
+    found = explain_clip(model, video, with_evidence=True)
+    assert (found.evidence - expected).abs().max() <= 1e-5 * expected.max()
+    assert (found.cam - grad_cam(model, video)).abs().max() <= 1e-5 * found.cam.max()  # the same pass, recorded earlier
+
+
+@pytest.mark.parametrize("name", ["image", "tin", "resnet3d", "x3d"])
+def test_the_map_of_every_frame_of_a_cine_is_captums_clip_by_clip(name):
+    sampling = {"image": "keyframe", "tin": "segments"}.get(name, "dense")
+    frames = 1 if name == "image" else FRAMES
+    size = {"resize_px": 64, "side_px": 64, "channels": 1}
+    config = NetworkConfig(clip=ClipConfig(frames=frames, sampling=sampling, stride=2, **size))
+    model, card = network(name), ModelCard(name=name, source=name, network=config)
+    cine = np.random.default_rng(0).integers(0, 256, (19, 64, 64), dtype=np.uint8)
+    maps = [[] for _ in cine]
+    for indices in tiles(len(cine), config.clip):
+        video = clip_tensor(cine[indices], config.clip)[None]
+        cells = cells_by_captum(model, video, 1, stage=LAST.get(name, "layer4"))
+        in_time = functional.interpolate(cells, size=(frames, *cells.shape[3:]), mode="trilinear")[0, 0]
+        for index, map_ in zip(indices, in_time, strict=True):
+            maps[index].append(map_)
+    expected = torch.stack([torch.stack(found).mean(0) for found in maps]).numpy()
+    found, _, _ = every_frame(model, card, cine)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-5 * expected.max()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,7 +114,7 @@ def test_explaining_leaves_no_trace_in_the_network(name):
     frame_weights(model, clip(name))
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert not model.layer1._forward_hooks
+    assert not any(module._forward_hooks for module in model.modules())
 
 
 def looks_for_brightness(name):
@@ -86,7 +133,7 @@ def with_a_spot(name, *, frame, row=24, column=24, side=64):
 
 
 @pytest.mark.parametrize("corner", [(8, 136), (136, 8)])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["image", "r2plus1d", "resnet3d", "tin"])
 def test_the_map_lies_on_the_only_content_of_the_clip(name, corner):
     row, column = corner
     video = with_a_spot(name, frame=0 if name == "image" else 4, row=row, column=column, side=160)
@@ -111,7 +158,7 @@ def test_every_frame_has_a_weight_where_the_stem_pools_frames():
     assert grad_cam(model, clip("resnet3d")).shape == (2, FRAMES, 64, 64)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["image", "r2plus1d", "resnet3d", "tin"])
 def test_without_evidence_there_is_no_map(name):
     model = looks_for_brightness(name)
     nothing = grad_cam(model, with_a_spot(name, frame=0), target=0)

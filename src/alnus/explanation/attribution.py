@@ -72,8 +72,9 @@ def explain_clip(
     _refuse_training(model)
     with _recording(model, wanted=with_evidence) as held:
         features = model.features(clip)  # (batch, channels, frames', height', width')
-        if not held:
-            features.requires_grad_()
+        if not held or features.shape[2] == clip.shape[2]:  # frames still apart: the last stage says it all
+            held.clear()
+            features = features.detach().requires_grad_()
     with torch.enable_grad():
         logits = model.head(features)
     gradient, *early = torch.autograd.grad(logits[:, target].sum(), [features, *held])
