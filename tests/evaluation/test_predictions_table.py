@@ -8,6 +8,7 @@ import pytest
 
 from alnus.errors import CohortError
 from alnus.evaluation import check_predictions, read_predictions, to_patients
+from alnus.study.tables import evaluate_table
 
 ROWS = [
     {"patient_id": "001", "video": "1a.avi", "split": "test_a", "label": 1, "source": "tin", "score": 0.9, "call": ""},
@@ -121,7 +122,7 @@ def test_the_callers_table_is_left_as_it_was():
     ("changes", "message"),
     [
         ([(3, "label", 2)], r"row 3 \(patient 002, source tin\), column label: '2' is not 0 or 1"),
-        ([(3, "label", "pos")], "row 3 .* column label: 'pos' is no number"),
+        ([(3, "label", "pos")], "row 3 .* column label: 'pos' is no number; write 1 for metastasis, 0 for none"),
         ([(3, "label", "")], "column label: '' is empty"),
         ([(2, "label", 0)], r"row 2 \(patient 001, source tin\), column label: '0' differs from the patient's other"),
         ([(1, "score", np.nan)], r"row 1 .* column score: 'nan' is empty"),
@@ -210,3 +211,9 @@ def test_the_order_of_the_rows_does_not_matter():
 def test_patients_that_trained_in_several_folds_are_held_out_in_one():
     rows = [dict(ROWS[2], fold=fold, split=split) for fold, split in ((0, "folds"), (1, "val"), (2, "train"))]
     assert len(to_patients(table(rows=rows))) == 3
+
+
+def test_a_table_whose_scores_have_another_name_is_told_that_the_score_is_missing(tmp_path):
+    pd.DataFrame({"patient_id": ["a"], "label": [1], "prob": [0.5]}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(CohortError, match="no column score; the columns are patient_id, label, prob"):
+        evaluate_table(tmp_path / "t.csv", {})

@@ -136,7 +136,8 @@ def _check_numbers(table: pd.DataFrame, origin: str) -> None:
             raw = raw.astype(str)
         empty = raw.isna() | raw.astype(object).eq("")
         numbers = pd.to_numeric(raw.where(~empty), errors="coerce").astype(np.float64)
-        _refuse(table, numbers.isna() & ~empty, column, "is no number", origin)
+        wanted = "is no number; write 1 for metastasis, 0 for none" if column in ("label", "call") else "is no number"
+        _refuse(table, numbers.isna() & ~empty, column, wanted, origin)
         if column in ("label", "score"):
             _refuse(table, empty, column, "is empty; an evaluation needs every label and score", origin)
         table[column] = numbers

@@ -12,6 +12,8 @@ from alnus.report.banners import banner_of
 from alnus.report.document import Block, Bullets, Document, Listing, Section, Text, numbered
 from alnus.report.figures import drawings
 from alnus.report.html import render_html
+from alnus.report.reader_figure import reader_figure
+from alnus.report.reader_study import reader_sections
 from alnus.report.result_sections import result_sections
 from alnus.report.run_files import RunFiles
 from alnus.report.sample_size import sample_size_table
@@ -30,13 +32,17 @@ UNCLAIMED = (
 def write_table_report(results: Mapping[str, Any], out: Path, *, text: str = "", title: str = "") -> Path:
     """Write what `evaluate` or `compare_sources` returned as a self-contained HTML file; return its path.
 
-    text: the same in words, which is all that is shown of an analysis without sets, such as a reader study's.
+    text: the same in words; a reader study's is folded below its tables.
     """
     files = _files(results)
-    document = numbered(_document(files, text, title or "Statistics of a predictions table"))
+    study: Mapping[str, Any] = results.get("reader_study") or {}
+    titled = title or ("A reader study" if study else "Statistics of a predictions table")
+    document = numbered(_document(files, text, titled))
     with tempfile.TemporaryDirectory(prefix="alnus-report-") as folder, styled():
         for name, draw in drawings(files).items():
             save(draw(), Path(folder), name)
+        for metric, found in study.items():
+            save(reader_figure(found), Path(folder), f"readers_{metric}")
         write_atomic(out, render_html(document, Path(folder), {}))
     return out
 
@@ -83,7 +89,9 @@ def _document(files: RunFiles, text: str, title: str) -> Document:
         *result_sections(files.sets(), files),
         Section("limits", "What this does not show", (Bullets(UNCLAIMED),)),
     )
-    if not files.sets():
+    if files.results.get("reader_study"):
+        sections = reader_sections(files.results, text)
+    elif not files.sets():
         sections = (Section("statistics", "Statistics", (Listing("As text", text),)),)
     return Document(
         title=title,

@@ -41,7 +41,7 @@ def evaluate_table(
         raise UsageError(
             f"{path}: --{named} belong to a table of ratings (reader, case, truth, rating), not to this one"
         )
-    if {"score", "call"} & columns:
+    if {"score", "call"} & columns or "video" not in columns:  # without either it is refused by what it lacks
         results = evaluation.evaluate(evaluation.read_predictions(path), config)
     else:
         cohort = load_cohort(path)
