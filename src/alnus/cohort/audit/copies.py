@@ -12,7 +12,7 @@ from alnus.cohort.audit.search import Candidate, candidates
 from alnus.media.fingerprint import Fingerprint, fingerprint
 from alnus.media.store import CineStore
 
-SAME: tuple[tuple[float, float], ...] = ((0.8, 0.7), (0.9, 0.3))
+SAME: tuple[tuple[float, float], ...] = ((0.8, 0.75), (0.9, 0.3))
 """Least `score` and `change` of a copy: pairs of which one must hold. The second is for a second of a calm cine, where
 a codec leaves little of the change. Measured: docs/explanation/leakage.md."""
 LIKELY = 0.5
@@ -87,6 +87,8 @@ def likely_pairs(prints: Sequence[Fingerprint], *, progress: Callable[[int, int]
             if order.score < LIKELY or known >= 1:
                 continue
             found = Copy(first, second, _aligned(chosen[order.first], chosen[order.second], order))
+            if found.alignment is NONE:  # the likelier order has nothing: nor has the other
+                break
             if found.strength > known:
                 best[key] = found
         if progress is not None:
