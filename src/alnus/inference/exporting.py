@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from alnus.clips import CineSource, Sample
 from alnus.errors import UsageError, WeightsError
-from alnus.inference.agreement import BOUND, FLOAT_BOUND, Answering, agreement, probabilities
+from alnus.inference.agreement import BOUND, FLOAT_BOUND, Agreement, Answering, agreement, probabilities
 from alnus.inference.engines import Precision, TorchEngine, require
 from alnus.inference.exported import ENGINE_CARD, FILES, Checked, EngineCard
 from alnus.inference.graph import onnx_graph
@@ -35,12 +35,12 @@ class Draft:
     files: dict[str, bytes] = field(repr=False)
     calibration_clips: int = 0
 
-    def open(self, precision: Precision) -> OnnxEngine | OpenVinoEngine:
-        """Return the engine of it."""
+    def open(self, precision: Precision, *, at_once: int = 1) -> OnnxEngine | OpenVinoEngine:
+        """Return the engine of it, for so many clips at once."""
         contents = [self.files[name] for name in FILES[self.engine]]
         if self.engine == "onnx":
-            return OnnxEngine(contents[0], origin="the export")
-        return OpenVinoEngine(*contents, origin="the export", precision=precision)
+            return OnnxEngine(contents[0], origin="the export", at_once=at_once)
+        return OpenVinoEngine(*contents, origin="the export", precision=precision, at_once=at_once)
 
 
 def draft_export(network: nn.Module, card: ModelCard, *, to: Target, calibration: Tensor | None = None) -> Draft:
@@ -74,8 +74,9 @@ def _openvino_files(model: Any) -> dict[str, bytes]:
 def check_draft(draft: Draft, network: nn.Module, clips: Tensor) -> tuple[Checked, ...]:
     """Return what each precision of an export answers on real clips, against PyTorch in float32.
 
-    Raises WeightsError where float32 itself differs by more than FLOAT_BOUND. That of a reduced precision is only
-    recorded: where it passes its bound, `open_predictor` does not use it. int8's loss is for the caller to judge.
+    Raises WeightsError where float32 itself differs by more than FLOAT_BOUND, for one clip or two at once. That of a
+    reduced precision is only recorded: where it passes its bound, `open_predictor` does not use it. int8's loss is for
+    the caller to judge.
     """
     reference = Remembered(TorchEngine(network, batch_size=1))
     wanted: tuple[Precision, ...] = ("int8",) if draft.int8 else ("float32",)
@@ -86,13 +87,21 @@ def check_draft(draft: Draft, network: nn.Module, clips: Tensor) -> tuple[Checke
     for precision in wanted:
         bound = FLOAT_BOUND if precision == "float32" else BOUND
         agreed = agreement(draft.open(precision), reference, clips)
-        if precision == "float32" and not agreed.within(bound):
-            raise WeightsError(
-                f"the export to {draft.engine} changed a probability by {agreed.largest_change:.2g} on {agreed.clips} "
-                f"real clips, more than {bound:g}: nothing was written"
-            )
+        if precision == "float32":
+            _hold(agreed, draft.engine, f"{agreed.clips} real clips")
+            pair = clips[:2].repeat(2, 1, 1, 1, 1)[:2]  # the file is for any number of clips at once
+            both = agreement(draft.open(precision, at_once=2), TorchEngine(network), pair)
+            _hold(both, draft.engine, "two real clips at once")
         found.append(Checked.of(agreed, precision, bound, where))
     return tuple(found)
+
+
+def _hold(found: Agreement, engine: str, what: str) -> None:
+    if not found.within(FLOAT_BOUND):
+        raise WeightsError(
+            f"the export to {engine} changed a probability by {found.largest_change:.2g} on {what}, more than "
+            f"{FLOAT_BOUND:g}: nothing was written"
+        )
 
 
 class Remembered:

@@ -25,8 +25,11 @@ class OnnxEngine:
     name: EngineName = "onnx"
     precision: Precision = "float32"
 
-    def __init__(self, graph: bytes, *, origin: str, device: str = "cpu") -> None:
-        """origin: the file, for messages. Raises WeightsError for bytes that are no such graph."""
+    def __init__(self, graph: bytes, *, origin: str, device: str = "cpu", at_once: int = 1) -> None:
+        """Take an ONNX file; origin: its name, for messages. at_once: clips.
+
+        Raises WeightsError for bytes that are no such graph.
+        """
         require("onnx")
         import onnxruntime
 
@@ -41,6 +44,7 @@ class OnnxEngine:
         except Exception as error:
             raise WeightsError(f"{origin}: ONNX Runtime cannot read it ({_line(error)}); export it again") from None
         self._input = self._session.get_inputs()[0].name
+        self._at_once = at_once
 
     def shapes(self) -> tuple[Shape, Shape]:
         """Return the shapes of the input and the output after the batch; -1 for a size that is open."""
@@ -50,8 +54,8 @@ class OnnxEngine:
         return _numbers(first[0].shape[1:]), _numbers(last[0].shape[1:])
 
     def logits(self, clips: Tensor) -> Tensor:
-        """(clips, channels, frames, height, width) -> (clips, classes) float64, one clip at a time."""
-        parts = [self._session.run(None, {self._input: clip[None].numpy()})[0] for clip in clips]
+        """(clips, channels, frames, height, width) -> (clips, classes) float64 on the CPU."""
+        parts = [self._session.run(None, {self._input: part.numpy()})[0] for part in clips.split(self._at_once)]
         return torch.from_numpy(np.concatenate(parts)).double()
 
 
@@ -60,13 +64,19 @@ class OpenVinoEngine:
 
     name: EngineName = "openvino"
 
-    def __init__(self, graph: bytes, weights: bytes = b"", *, origin: str, precision: Precision = "float32") -> None:
-        """graph: an ONNX file, or OpenVINO's XML with its weights. Raises WeightsError for bytes that are no graph."""
+    def __init__(
+        self, graph: bytes, weights: bytes = b"", *, origin: str, precision: Precision = "float32", at_once: int = 1
+    ) -> None:
+        """Take an ONNX file, or OpenVINO's XML with its weights. at_once: clips, a divisor of their number.
+
+        Raises WeightsError for bytes that are no graph.
+        """
         require("openvino")
         refuse_outside_data(graph, origin=origin)
         self.precision = precision
         self._origin = origin
         self._model = read_graph(graph, weights, origin=origin)
+        self._at_once = at_once
         self._request: Any = None
 
     def shapes(self) -> tuple[Shape, Shape]:
@@ -79,10 +89,10 @@ class OpenVinoEngine:
         )  # type: ignore[return-value] # two ports
 
     def logits(self, clips: Tensor) -> Tensor:
-        """(clips, channels, frames, height, width) -> (clips, classes) float64, one clip at a time."""
+        """(clips, channels, frames, height, width) -> (clips, classes) float64 on the CPU."""
         if self._request is None:
             self._request = self._compiled(tuple(clips.shape[1:])).create_infer_request()
-        parts = [self._request.infer({0: clip[None].numpy()})[0].copy() for clip in clips]
+        parts = [self._request.infer({0: part.numpy()})[0].copy() for part in clips.split(self._at_once)]
         return torch.from_numpy(np.concatenate(parts)).double()
 
     def _compiled(self, shape: Shape) -> Any:
@@ -92,7 +102,7 @@ class OpenVinoEngine:
         if self.precision in HINTS:
             wanted["INFERENCE_PRECISION_HINT"] = HINTS[self.precision]
         try:
-            self._model.reshape([1, *shape])
+            self._model.reshape([self._at_once, *shape])
             return openvino.Core().compile_model(self._model, "CPU", wanted)
         except Exception as error:
             raise WeightsError(f"{self._origin}: OpenVINO cannot run it ({_line(error)}); export it again") from None

@@ -66,7 +66,6 @@ class PlannedInterlace(nn.Module):
     """
 
     lag: Tensor
-    sign: Tensor
 
     def __init__(self, interlace: TemporalInterlace) -> None:
         super().__init__()
@@ -76,30 +75,32 @@ class PlannedInterlace(nn.Module):
         self.conv = nn.Conv1d(interlace.shifted, 1 + GROUPS, 3, padding=1)
         rows = [offset.conv.weight, weight.conv.weight, weight.conv.weight]
         self.conv.weight = nn.Parameter(torch.cat([row.detach() for row in rows]))
-        biases = [_bias(offset.conv), _bias(weight.conv), _bias(weight.conv)]
-        self.conv.bias = nn.Parameter(torch.cat(biases))
-        self.hidden, self.hidden_bias = _frozen(offset.fc1.weight), _frozen(offset.fc1.bias)
-        groups = torch.arange(GROUPS).repeat(frames)  # of each row (frame, group)
-        self.out = nn.Parameter(offset.fc2.weight.detach()[groups % 2])  # (4 T, T): offsets o1, o2, -o1, -o2
-        self.out_bias = nn.Parameter(offset.fc2.bias.detach()[groups % 2])
-        self.register_buffer("sign", torch.where(groups < GROUPS // 2, 1.0, -1.0) * LARGEST_OFFSET)
+        self.conv.bias = nn.Parameter(torch.cat([_bias(offset.conv), _bias(weight.conv), _bias(weight.conv)]))
+        self.hidden, self.hidden_bias = _frozen(offset.fc1.weight), _frozen(offset.fc1.bias[:, None] / frames)
+        groups = torch.arange(GROUPS).repeat(frames)  # of each row (frame, group): offsets o1, o2, -o1, -o2
+        sign = torch.where(groups < GROUPS // 2, 1.0, -1.0)[:, None].to(offset.fc2.weight)
+        self.out = _frozen(offset.fc2.weight[groups % 2] * sign)  # (4 T, T); 2 sigmoid - 1 is odd
+        self.out_bias = _frozen(offset.fc2.bias[groups % 2, None] * sign / frames)
+        self.rows = GROUPS * frames
         lag = frame_lag(frames).repeat_interleave(GROUPS, 0).repeat_interleave(GROUPS, 1)
         self.register_buffer("lag", lag.masked_fill(groups[:, None] != groups[None, :], APART))
 
     def matrix(self, pooled: Tensor) -> Tensor:
         """Return the (batch, 4 T, 4 T) matrices over (frame, group) from each channel's means (batch, channels, T)."""
-        read = self.conv(pooled)  # (batch, 5, frames)
-        hidden = functional.relu((read[:, :1] * self.hidden).sum(2) + self.hidden_bias)  # (batch, frames)
-        logit = (hidden[:, None] * self.out).sum(2) + self.out_bias  # (batch, 4 T)
-        offset = (2 * torch.sigmoid(logit) - 1) * self.sign
-        weight = 2 * torch.sigmoid(read[:, 1:]).transpose(1, 2).reshape(-1, len(self.sign), 1)
-        return functional.relu(1 - (self.lag - offset[:, :, None]).abs()) * weight
+        read = self.conv(pooled)  # (batch, 5, T)
+        # Each bias stands within its sum, a T-th in each term: OpenVINO 2026.4 joins what follows a sum to it, and from
+        # two clips on takes the wrong element of what differs from row to row.
+        hidden = functional.relu((read[:, :1] * self.hidden + self.hidden_bias).sum(2, keepdim=True))  # (batch, T, 1)
+        logit = (hidden.transpose(1, 2) * self.out + self.out_bias).sum(2, keepdim=True)  # (batch, 4 T, 1)
+        offset = LARGEST_OFFSET * (2 * torch.sigmoid(logit) - 1)
+        weight = 2 * torch.sigmoid(read[:, 1:]).transpose(1, 2).reshape(-1, self.rows, 1)
+        return functional.relu(1 - (self.lag - offset).abs()) * weight
 
     def forward(self, moving: Tensor) -> Tensor:
         """Interlace the frames of every clip of the batch."""
         pixels = moving.flatten(2)  # one layout for the mean and the product: an engine reorders the tensor once
         pooled = pixels.mean(2).reshape(-1, self.frames, moving.shape[1]).transpose(1, 2)
-        rows = pixels.reshape(-1, len(self.sign), pixels[0].numel() // GROUPS)
+        rows = pixels.reshape(-1, self.rows, pixels[0].numel() // GROUPS)
         return torch.matmul(self.matrix(pooled), rows).reshape(moving.shape)
 
 
