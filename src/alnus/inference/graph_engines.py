@@ -55,7 +55,7 @@ class OnnxEngine:
 
     def logits(self, clips: Tensor) -> Tensor:
         """(clips, channels, frames, height, width) -> (clips, classes) float64 on the CPU."""
-        parts = [self._session.run(None, {self._input: part.numpy()})[0] for part in clips.split(self._at_once)]
+        parts = [self._session.run(None, {self._input: part.numpy()})[0] for part in torch.split(clips, self._at_once)]
         return torch.from_numpy(np.concatenate(parts)).double()
 
 
@@ -92,7 +92,7 @@ class OpenVinoEngine:
         """(clips, channels, frames, height, width) -> (clips, classes) float64 on the CPU."""
         if self._request is None:
             self._request = self._compiled(tuple(clips.shape[1:])).create_infer_request()
-        parts = [self._request.infer({0: part.numpy()})[0].copy() for part in clips.split(self._at_once)]
+        parts = [self._request.infer({0: part.numpy()})[0].copy() for part in torch.split(clips, self._at_once)]
         return torch.from_numpy(np.concatenate(parts)).double()
 
     def _compiled(self, shape: Shape) -> Any:
