@@ -248,8 +248,15 @@ def test_an_unknown_transfer_syntax_is_refused(tmp_path, make, scene):
     path = make.saved(tmp_path / "a.dcm", dataset)
     content = path.read_bytes().replace(b"1.2.840.10008.1.2.1\x00", b"1.2.840.10008.1.2.9\x00")
     path.write_bytes(content)
-    with pytest.raises(MediaError, match="transfer syntax is not supported"):
+    with pytest.raises(MediaError, match=r"transfer syntax is not supported \(none of the standard\); convert"):
         open_cine(path)
+
+
+def test_a_retired_transfer_syntax_is_refused_by_its_name(tmp_path, make, scene):
+    dataset = make.with_jpeg(make.ultrasound(scene), [make.jpeg(pixels) for pixels in scene])
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.55"
+    with pytest.raises(MediaError, match=r"not supported \(JPEG Full Progression"):
+        open_cine(make.saved(tmp_path / "a.dcm", dataset))
 
 
 def test_the_largest_tissue_region_counts_and_others_do_not(dicom, make):

@@ -12,6 +12,7 @@ from math import nan
 from pathlib import Path
 
 from pydicom import uid
+from pydicom.config import IGNORE
 
 from alnus.media.colour import Pixels
 from alnus.media.dicom.decoders import NATIVE, VIDEO_SYNTAXES, is_supported
@@ -107,9 +108,15 @@ def _is_enhanced(file: DicomFile) -> bool:
 
 def _check_syntax(file: DicomFile) -> None:
     if file.syntax and not is_supported(file.syntax):
-        raise Refused("its transfer syntax is not supported")
+        raise Refused(f"its transfer syntax is not supported ({_name_of(file.syntax)}); convert it to one that is")
     if file.pixels_length is None and file.syntax in NATIVE:
         raise Refused(NOT_NATIVE)
+
+
+def _name_of(syntax: str) -> str:
+    """Return a transfer syntax's name in the standard; of another one no text of the file."""
+    known = uid.UID(syntax, validation_mode=IGNORE)
+    return known.name if known.name != known else "none of the standard"
 
 
 def _timed(frames: Iterator[Pixels], times_s: list[float]) -> Iterator[tuple[float, Pixels]]:
