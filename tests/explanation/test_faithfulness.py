@@ -16,7 +16,7 @@ from alnus.explanation.faithfulness import (
     lesion_in_view,
     pointing,
     rank_correlation,
-    strongest,
+    ranks,
     uniform_maps,
 )
 from alnus.explanation.faithfulness_cases import frame_measures, lesion_measures, perturbation_measures
@@ -94,14 +94,13 @@ def test_similarity_is_1_with_itself_0_with_a_constant_and_below_0_upside_down()
     assert rank_correlation(np.zeros(4), np.zeros(4)) == 1
 
 
-def test_the_strongest_share_is_marked_and_ties_fall_by_chance():
+def test_the_largest_value_has_rank_0_and_ties_fall_by_chance():
     maps = np.arange(20, dtype=np.float32).reshape(1, 4, 5)
-    assert np.array_equal(strongest(maps, 0.25, np.random.default_rng(0)), maps >= 15)
+    assert np.array_equal(ranks(maps, np.random.default_rng(0)), 19 - maps)
     flat = np.ones((1, 40, 50), np.float32)
-    one, other = (strongest(flat, 0.5, np.random.default_rng(seed)) for seed in (0, 1))
+    one, other = (ranks(flat, np.random.default_rng(seed)) < 1000 for seed in (0, 1))
     assert one.sum() == other.sum() == 1000
     assert abs((one & other).sum() - 500) < 80
-    assert not strongest(flat, 0, np.random.default_rng(0)).any()
 
 
 def test_the_area_below_a_curve_is_its_mean():

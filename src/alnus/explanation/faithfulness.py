@@ -71,13 +71,12 @@ def rank_correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return float(stats.spearmanr(first, second).statistic)
 
 
-def strongest(maps: Maps, share: float, generator: np.random.Generator) -> Masks:
-    """Mark the share (0 to 1) of all pixels of all frames whose values are largest; ties fall by chance."""
-    count = round(share * maps.size)
+def ranks(maps: Maps, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return each pixel's place among all pixels of all frames, 0 the largest; ties fall by chance."""
     order = np.lexsort((generator.random(maps.size), -maps.ravel()))
-    marked = np.zeros(maps.size, np.bool_)
-    marked[order[:count]] = True
-    return marked.reshape(maps.shape)
+    places = np.empty(maps.size, np.int64)
+    places[order] = np.arange(maps.size)
+    return places.reshape(maps.shape)
 
 
 def area_below(shares: NDArray[np.float64], scores: NDArray[np.float64]) -> float:

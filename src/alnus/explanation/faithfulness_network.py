@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from alnus.explanation.attribution import METASTASIS, ClipExplanation, explain_clip
-from alnus.explanation.faithfulness import centre_maps, rank_correlation, strongest
+from alnus.explanation.faithfulness import centre_maps, rank_correlation, ranks
 from alnus.models import ModelCard, Network, build_from_config
 
 ORDERS = ("heat", "random", "centre")
@@ -46,9 +46,9 @@ def curves(model: Network, clips: Tensor, *, steps: int, generator: np.random.Ge
     deletion, insertion = {}, {}
     for order in ORDERS:
         gone, come = [whole], [nothing]
+        places = torch.stack([torch.from_numpy(ranks(each, generator)) for each in maps[order]]).to(clips.device)
         for share in shares[1:-1]:
-            marked = torch.stack([torch.from_numpy(strongest(one, float(share), generator)) for one in maps[order]])
-            marked = marked[:, None].to(clips.device)  # (clips, 1, frames, side, side)
+            marked = (places < round(share * places[0].numel()))[:, None]  # (clips, 1, frames, side, side)
             gone.append(_score(model, torch.where(marked, blur, clips), batch_size))
             come.append(_score(model, torch.where(marked, clips, blur), batch_size))
         deletion[order], insertion[order] = np.array([*gone, nothing]), np.array([*come, whole])

@@ -20,12 +20,13 @@ MEASURES = {
     "insertion": ("Insertion (higher is better)", ("random", "centre")),
 }
 GAINS = {
-    "pointing_gain": "its largest value lies in the lesion more often than by chance",
-    "energy_gain": "more of it lies in the lesion than of a uniform map",
-    "frame_lesion_gain": "the frame that weighs most shows more of the lesion than a frame at random",
-    "deletion_gain": "removing what it marks lowers the score sooner than removing parts at random",
-    "insertion_gain": "showing what it marks raises the score sooner than showing parts at random",
+    "pointing_gain": "the pointing game",
+    "energy_gain": "energy in the lesion",
+    "frame_lesion_gain": "the lesion in the heaviest frame",
+    "deletion_gain": "deletion",
+    "insertion_gain": "insertion",
 }
+"""Of the measures of results.json: above 0 the map is better than a uniform one, a frame or parts at random."""
 
 
 def tested(body: Mapping[str, Any]) -> Named:
@@ -64,22 +65,20 @@ def _intro(sets: Mapping[str, Named]) -> str:
 
 
 def _answers(networks: Named) -> list[str]:
-    found = [f"{source_title(name)}: {_answer(part)}" for name, part in networks]
-    return [text for text in found if text]
+    return [f"{source_title(name)}: {_answer(part)}" for name, part in networks]
 
 
 def _answer(part: Mapping[str, Any]) -> str:
-    """Return in words what the map of one network is shown to do better than chance, what worse, what neither."""
+    """Return in words in which tests the map of one network is shown to be better than chance, worse, or neither."""
     measures = part["groups"]["all"]
-    better = [said for key, said in GAINS.items() if _sign(measures.get(key)) > 0]
-    worse = [said for key, said in GAINS.items() if _sign(measures.get(key)) < 0]
-    open_ = [said for key, said in GAINS.items() if has_estimate(measures.get(key)) and _sign(measures[key]) == 0]
-    parts = [f"shown that {spoken(better)}" if better else "nothing is shown to be better than chance"]
-    if worse:
-        parts.append(f"the opposite is shown of “{'”, “'.join(worse)}”")
-    if open_:
-        parts.append(f"neither is shown of “{'”, “'.join(open_)}”")
+    known = {said: _sign(measures[key]) for key, said in GAINS.items() if has_estimate(measures.get(key))}
+    said = {1: "better than chance in", -1: "worse than chance in", 0: "neither is shown in"}
+    parts = [f"{words} {spoken(names)}" for sign, words in said.items() if (names := _with(known, sign))]
     return "; ".join([*parts, *_random_weights(part)]) + "."
+
+
+def _with(known: Mapping[str, int], sign: int) -> list[str]:
+    return [name for name, found in known.items() if found == sign]
 
 
 def _random_weights(part: Mapping[str, Any]) -> list[str]:
@@ -87,7 +86,7 @@ def _random_weights(part: Mapping[str, Any]) -> list[str]:
     if not randomised:
         return []
     last = randomised["steps"][-1]["similarity"]
-    known = {True: "the map changes with random weights", False: "it is not shown that random weights change the map"}
+    known = {True: "random weights change the map", False: "it is not shown that random weights change the map"}
     said = known.get(randomised["changed"], "too few cases to say whether random weights change the map")
     return [f"{said} (rank correlation {number(last['estimate'], 2)}{_ends(last, ', ')})"]
 
@@ -114,8 +113,8 @@ def _table(name: str, networks: Named, confidence: float) -> Table:
     columns = (Column("Cases", share=0.9), *(Column(title, "right") for title, _ in shown.values()))
     caption = f"{set_title(name)}: tests of the heatmaps, means over patients with {share(confidence)} intervals."
     notes = (
-        "Below each number what two baselines get on the same cases. Right and wrong calls stand apart: a map may be "
-        "true to a network that is wrong. Bootstrap of patients; none below three. n: patients, where not all.",
+        "Below each number its interval (bootstrap of n patients; none below three) and what two baselines get on the "
+        "same cases. Right and wrong calls stand apart: a map may be true to a network that is wrong.",
     )
     return Table(f"heatmap_tests_{name}", caption, columns, tuple(rows), notes)
 
@@ -136,9 +135,11 @@ def _cell(key: str, measures: Mapping[str, Any], baselines: Sequence[str]) -> Ce
     if not has_estimate(measure):
         return Cell(ABSENT)
     known = [(name, measures.get(f"{key}_{name}")) for name in baselines]
-    beside = "; ".join(f"{name} {number(base['estimate'], 2)}" for name, base in known if has_estimate(base))
+    beside = ", ".join(f"{name} {number(base['estimate'], 2)}" for name, base in known if has_estimate(base))
     ends = _ends(measure)
-    return Cell(number(measure["estimate"], 2), f"({ends}; n {measure['patients']})" if ends else "", beside)
+    return Cell(
+        number(measure["estimate"], 2), " ".join(([f"({ends}; n {measure['patients']})"] if ends else []) + [beside])
+    )
 
 
 def _figure(name: str, networks: Named) -> Figure:

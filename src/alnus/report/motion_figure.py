@@ -11,6 +11,7 @@ from alnus.report.motion_section import CINES
 from alnus.report.style import DASHES, GRID, INK, MUTED, SERIES, new_figure
 from alnus.report.wording import has_estimate, has_interval, source_title
 
+LABELS = ("as it is", "frames\nreversed", "frames\nshuffled", "frozen to\nthe keyframe", "the keyframe\nalone")
 SPREAD = 0.6  # of the distance between two alterations, for the networks side by side
 
 
@@ -29,7 +30,7 @@ def motion_figure(
         colour = SERIES[colours.index(name) % len(SERIES)] if name in colours else INK
         _points(axes, part, offset, colour, source_title(name))
     axes.set(ylim=(-0.02, 1.02), ylabel="AUC", xlim=(-0.5, len(CINES) - 0.5))
-    axes.set_xticks(range(len(CINES)), [title.replace(" to the ", "\nto the ") for title in CINES.values()], fontsize=9)
+    axes.set_xticks(range(len(CINES)), LABELS, fontsize=9)
     axes.grid(visible=False, axis="x")
     figure.legend(loc="upper left", bbox_to_anchor=(0.07, 1.0), ncols=len(networks), fontsize=9, handletextpad=0.3)
     return figure
