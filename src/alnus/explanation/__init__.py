@@ -8,17 +8,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from alnus.explanation.attribution import ClipExplanation, explain_clip, frame_weights, grad_cam
     from alnus.explanation.cine import Explanation, explain_video
+    from alnus.explanation.heat import CineHeat, cine_heat, every_frame
 
 _HOMES = {
+    "CineHeat": "heat",
     "ClipExplanation": "attribution",
     "Explanation": "cine",
+    "cine_heat": "heat",
+    "every_frame": "heat",
     "explain_clip": "attribution",
     "explain_video": "cine",
     "frame_weights": "attribution",
     "grad_cam": "attribution",
 }
 
-__all__ = ["ClipExplanation", "Explanation", "explain_clip", "explain_video", "frame_weights", "grad_cam"]
+__all__ = [
+    "CineHeat",
+    "ClipExplanation",
+    "Explanation",
+    "cine_heat",
+    "every_frame",
+    "explain_clip",
+    "explain_video",
+    "frame_weights",
+    "grad_cam",
+]
 
 
 def __getattr__(name: str) -> Any:
