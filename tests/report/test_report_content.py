@@ -72,6 +72,9 @@ def test_the_papers_counts_are_printed_with_their_exact_intervals(tmp_path: Path
     ]
     said = words(build(read_run(tmp_path)))
     assert "sensitivity 76.19% (16/21; 52.8–91.8; underpowered) and specificity" in said
+    # no validation patients: nothing was frozen on them
+    assert "By its calls as the table gives them: accuracy" in said
+    assert "patients by pathology (rows) and call (columns) as called in the table." in html.read_text(encoding="utf-8")
     assert all(part in html.read_text(encoding="utf-8") for cell in printed for part in (cell.main, cell.sub))
 
 

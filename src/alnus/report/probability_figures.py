@@ -72,7 +72,7 @@ def decision_figure(models: Named, colours: Sequence[str]) -> Figure:
     """Draw net benefit over the threshold probability, a panel a network, beside biopsy for all and for none."""
     rows = -(-len(models) // 2)
     across = min(2, len(models))
-    figure = new_figure(2.75 * across, 1.15 + 2.1 * rows)
+    figure = new_figure(2.75 * across if across > 1 else 4.4, 1.15 + 2.1 * rows)
     grid = figure.subplots(rows, across, squeeze=False, sharex=True, sharey=True)
     flat = [axes for row in grid for axes in row]
     for axes in flat[len(models) :]:

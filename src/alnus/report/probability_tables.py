@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alnus.report.document import Bullets, Cell, Column, Row, Table
-from alnus.report.set_tables import Sources, kind_of, ordered, title_of
+from alnus.report.set_tables import Sources, called_at, kind_of, ordered, title_of
 from alnus.report.wording import ABSENT, has_estimate, interval, is_number, number, p_value, set_title, share
 
 STAGES = {"calibration": "as it is", "calibration_recalibrated": "recalibrated"}
@@ -81,7 +81,7 @@ def hundred_table(name: str, body: Mapping[str, Any], confidence: float) -> Tabl
         f"Of 100 patients with this set’s share of metastases ({share(confidence)} interval), were a biopsy done after "
         "a positive call only. A calculation on past patients, no rule for a patient’s care.",
     )
-    caption = f"{set_title(name)}: what calls at the frozen threshold mean for 100 patients."
+    caption = f"{set_title(name)}: what the calls mean for 100 patients ({called_at(name, body)})."
     return Table(f"hundred_{name}", caption, columns, tuple(rows), notes)
 
 

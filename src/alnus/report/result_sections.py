@@ -13,7 +13,7 @@ from alnus.report.probability_figures import calibration_models, decision_models
 from alnus.report.probability_tables import calibration_table, hundred_table, hundred_words, not_sure_table
 from alnus.report.reader_tables import against_table, agreement_table, with_model_table
 from alnus.report.run_files import RunFiles
-from alnus.report.set_tables import comparisons_table, confusion, kind_of, measures_table, ordered, title_of
+from alnus.report.set_tables import called_at, comparisons_table, confusion, kind_of, measures_table, ordered, title_of
 from alnus.report.subgroup_tables import fusion_table, interactions_table, subgroup_sources, subgroups_table
 from alnus.report.summary import chosen_network
 from alnus.report.wording import auc_cell, set_title, share, source_title
@@ -67,7 +67,7 @@ def _roc(files: RunFiles, name: str, body: Mapping[str, Any]) -> Figure:
         f"{title_of(key, sources)} AUC {auc_cell(source.get('auc')).text}" for key, source in ordered(sources)
     )
     caption = (
-        f"{set_title(name)}: ROC curves. Filled points: networks at their frozen thresholds. "
+        f"{set_title(name)}: ROC curves. Filled points: networks {called_at(name, body)}. "
         "Open marks: readers. The diagonal is chance."
     )
     chosen = chosen_network(files, body)
@@ -198,7 +198,12 @@ def _forest(files: RunFiles, name: str, body: Mapping[str, Any]) -> Figure | Non
 def readers(sets: Sets, files: RunFiles) -> tuple[Block, ...]:
     """Return the readers with and without the model, against the networks, and their agreement."""
     if not any(kind_of(s) == "reader" for body in sets.values() for s in body["sources"].values()):
-        return (absent("Readers", "The cohort table has no reader_<name> column."),)
+        return (
+            absent(
+                "Readers",
+                "No source is a reader: no reader_<name> column of a cohort, no kind “reader” of a table.",
+            ),
+        )
     blocks: list[Block | None] = []
     for name, body in sets.items():
         blocks.append(with_model_table(name, body, files.confidence))

@@ -48,7 +48,7 @@ def roc_figure(
         *_ceilings(axes, of_kind["ceiling"]),
         *_readers(axes, of_kind["reader"]),
     ]
-    _legend(figure, entries, f"AUC ({100 * confidence:g}% CI); filled point: the frozen threshold", height)
+    _legend(figure, entries, f"AUC ({100 * confidence:g}% CI); filled point: its calls", height)
     return figure
 
 

@@ -155,6 +155,13 @@ def absence(source: Mapping[str, Any]) -> str:
     return "results.json states none."
 
 
+def called_at(name: str, body: Mapping[str, Any]) -> str:
+    """Return by what the networks of a set called: thresholds frozen before, or the calls that the table brought."""
+    networks = [source for source in body["sources"].values() if kind_of(source) == "model"]
+    brought = name != "folds" and all(source.get("threshold", 0.0) is None for source in networks)
+    return "as called in the table" if networks and brought else "at the frozen threshold"
+
+
 def confusion(name: str, body: Mapping[str, Any]) -> Matrices:
     """Return the 2x2 counts of every network and reader on a test set."""
     sources: Sources = body["sources"]
@@ -163,7 +170,7 @@ def confusion(name: str, body: Mapping[str, Any]) -> Matrices:
         for key, source in ordered(sources)
         if kind_of(source) != "ceiling" and source.get("counts")
     ]
-    caption = f"{set_title(name)}: patients by pathology (rows) and call (columns) at the frozen threshold."
+    caption = f"{set_title(name)}: patients by pathology (rows) and call (columns) {called_at(name, body)}."
     return Matrices(caption, tuple(items))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alnus.evaluation.sources import CALLED, GIVEN, OWN
 from alnus.evaluation.summary.readers import WITH
 from alnus.evaluation.text import NO_VARIANCE
 from alnus.report.document import Block, Bullets, Text
@@ -76,7 +77,7 @@ def _points(files: RunFiles, body: Mapping[str, Any], lead: str | None) -> list[
     if chosen:
         why = _why(files, chosen, lead)
         subject = title_of(chosen, models) if len(models) == 1 else f"{title_of(chosen, models)}, {why},"
-        points.append(" ".join(_network_sentences(models[chosen], subject, files.confidence)))
+        points.append(" ".join(_network_sentences(files, chosen, models[chosen], subject)))
         points += _rival_sentences(models, chosen)
         points += _comparison_sentences(body, chosen, files.confidence)
     return [*points, *_reader_sentences(body), *_aided_sentences(body, files.confidence), *_ceiling_sentences(sources)]
@@ -95,8 +96,8 @@ def _highest(models: Sources) -> str | None:
     return max(known, key=lambda name: known[name]) if known else next(iter(models), None)
 
 
-def _network_sentences(source: Mapping[str, Any], subject: str, confidence: float) -> list[str]:
-    auc = source.get("auc")
+def _network_sentences(files: RunFiles, name: str, source: Mapping[str, Any], subject: str) -> list[str]:
+    auc, confidence = source.get("auc"), files.confidence
     if has_estimate(auc):
         level = f"{share(confidence)} CI " if has_interval(auc) else ""
         sentences = [f"{subject} reached an AUC of {number(auc['estimate'])} ({level}{interval(auc)})."]
@@ -108,8 +109,16 @@ def _network_sentences(source: Mapping[str, Any], subject: str, confidence: floa
         if has_estimate(source.get(key))
     ]
     if measured:
-        sentences.append(f"At its threshold, frozen on validation: {spoken(measured)}.")
+        sentences.append(f"{_by_what(files, name)}: {spoken(measured)}.")
     return sentences + (_doubts(auc) if has_estimate(auc) else [])
+
+
+def _by_what(files: RunFiles, name: str) -> str:
+    """Return how the calls came about; a run that does not say froze its thresholds on validation."""
+    rule = ((files.results.get("thresholds") or {}).get(name) or {}).get("rule")
+    if rule in (CALLED, OWN):
+        return "By its calls as the table gives them"
+    return f"At its threshold, {GIVEN if rule == GIVEN else 'frozen on validation'}"
 
 
 def _in_words(measure: Mapping[str, Any]) -> str:
