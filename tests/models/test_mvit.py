@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from alnus.clips import normalised
 from alnus.config import ClipConfig, NetworkConfig
 from alnus.errors import WeightsError
 from alnus.explanation import explain_clip
@@ -167,3 +168,66 @@ def test_pyslowfasts_names_are_understood(tmp_path):
     assert load_weights(target, tmp_path / "w.pyth").origin == "MViTv2-10 checkpoint of PySlowFast"
     with torch.no_grad():
         assert torch.equal(source(clip), target(clip))
+
+
+def theirs_of(network):
+    """The network's tensors under torchvision's names."""
+    pairs = (
+        ("patches.", "conv_proj."),
+        ("class_token", "pos_encoding.class_token"),
+        *((f"pool_{letter}.conv", f"pool_{letter}.pool") for letter in "qkv"),
+        *((f"pool_{letter}.norm", f"pool_{letter}.norm_act.0") for letter in "qkv"),
+        ("positions.frames", "rel_pos_t"),
+        ("positions.rows", "rel_pos_h"),
+        ("positions.columns", "rel_pos_w"),
+        ("attn.proj", "attn.project.0"),
+        ("mlp.2", "mlp.3"),
+        ("widen", "project"),
+    )
+    theirs = {}
+    for key, value in network.state_dict().items():
+        for ours, whose in pairs:
+            key = key.replace(ours, whose)
+        theirs[key.replace("fc.", "head.1.") if key.startswith("fc.") else key] = value
+    return theirs
+
+
+@pytest.mark.parametrize(
+    ("classes", "origin", "mean", "deviation"),
+    [
+        (512, "EchoPrime", (29.110628, 28.076836, 29.096405), (47.989223, 46.456997, 47.20083)),
+        (400, "torchvision", (0.45 * 255,) * 3, (0.225 * 255,) * 3),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_gives_what_the_publisher_gives_it_after_his_normalisation(
+    tmp_path, classes, origin, mean, deviation, channels
+):
+    source, target = small(num_classes=classes), small(seed=2, in_channels=channels)
+    torch.save(theirs_of(source), tmp_path / "w.pt")
+    report = load_weights(target, tmp_path / "w.pt", head="replace", grey="normalised")
+    assert report.origin == f"MViTv2-10 checkpoint of {origin}"
+    assert "its publisher's normalisation of pictures is reckoned in" in report.notes
+    picture = random(4, 32, 32).abs().clamp_max(1)
+    whose = ((255 * picture - m) / d for m, d in zip(mean, deviation, strict=True))
+    with torch.no_grad():
+        expected = source.patches(torch.stack(tuple(whose))[None])
+        found = target.patches(normalised(picture, channels)[None].double())
+    inside = (..., slice(1, None), slice(1, None), slice(1, None))  # outside lies another grey
+    torch.testing.assert_close(found[inside], expected[inside], rtol=1e-5, atol=1e-5)
+
+
+def test_without_pictures_the_publishers_numbers_are_kept(tmp_path):
+    source, target = small(num_classes=512), small(seed=2, num_classes=512)
+    torch.save(theirs_of(source), tmp_path / "w.pt")
+    load_weights(target, tmp_path / "w.pt")
+    assert torch.equal(source.patches.weight, target.patches.weight)
+    assert torch.equal(source.patches.bias, target.patches.bias)
+
+
+@pytest.mark.parametrize("change", [{"conv_proj.bias": None}, {"conv_proj.bias": torch.zeros(3)}])
+def test_a_bias_that_does_not_fit_is_refused_also_where_pictures_are_reckoned_in(tmp_path, change):
+    state = {key: value for key, value in (theirs_of(small()) | change).items() if value is not None}
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"1 the file has not \(patches.bias\)|patches.bias has shape \(3,\)"):
+        load_weights(small(), tmp_path / "w.pt", grey="normalised")

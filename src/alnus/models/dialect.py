@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from alnus.models.folding import Pixels
 from alnus.models.layout import Layout
 
 Family = Literal["image", "tsm", "tin", "resnet3d", "r2plus1d", "x3d", "mvit"]
@@ -28,7 +29,8 @@ class Dialect:
 
     sign: a key that only this dialect has, without its prefix. ndim: of the first block's first kernel, where the sign
     alone does not tell planes from space and time. renames: (pattern, replacement), applied in order to every key.
-    layout: of its 3-D network. unstated: what the file does not say of it, in words.
+    layout: of its 3-D network. pixels: how its publisher normalises pictures, where that is known and other than by
+    ImageNet's statistics. unstated: what the file does not say of it, in words.
     """
 
     origin: str
@@ -37,4 +39,5 @@ class Dialect:
     renames: Renames = ()
     ndim: int | None = None
     layout: Layout | None = None
+    pixels: Pixels | None = None
     unstated: str = ""

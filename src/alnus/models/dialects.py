@@ -10,6 +10,7 @@ from torch import Tensor
 from alnus.models import layout, mvit, x3d
 from alnus.models.checkpoints import State
 from alnus.models.dialect import FAMILY_TITLES, Dialect, Family, Renames
+from alnus.models.folding import ECHOPRIME, Pixels
 from alnus.models.layout import Layout
 from alnus.models.mvit_dialects import MVITS
 from alnus.models.resnet_dialects import RESNETS
@@ -30,6 +31,7 @@ FIRST_BLOCK = re.compile(
 )
 HEADS = {"cls_head.fc_cls": "fc", "cls_head.new_fc": "fc", "new_fc": "fc", "fc": "fc"}  # beside a backbone
 X3D_HEADS = {"cls_head.fc1": "projection", "cls_head.fc2": "fc"}
+ECHOPRIME_SIZE = 512  # outputs of its encoder, otherwise torchvision's mvit_v2_s
 FLAT = {"class_token": 1, "projection.weight": 2}  # their dimensions, which some code bases fill up with axes of 1
 
 
@@ -47,6 +49,7 @@ class Found:
     state: State
     left: tuple[str, ...]
     layout: Layout | None
+    pixels: Pixels | None
     unstated: str
 
     @property
@@ -72,16 +75,29 @@ def recognise(state: State, prefix: str) -> Found | None:
         for key, value in renamed(body, dialect.renames).items()
     }
     told = None if dialect.layout is None else _TOLD.get(dialect.family, _told_by_shapes)(dialect.layout, state)
-    in_x_temporal = prefix.endswith("base_model.") and dialect.family == "image"
+    origin = _publisher(dialect, prefix, state, told)
     return Found(
-        origin="X-Temporal" if in_x_temporal else "ig65m-pytorch" if told == layout.IG65M else dialect.origin,
+        origin=origin,
         family=dialect.family,
         depth=_depth(dialect.family, state),
         state=state,
         left=left,
         layout=told,
+        pixels=ECHOPRIME if origin == "EchoPrime" else dialect.pixels,
         unstated=dialect.unstated,
     )
+
+
+def _publisher(dialect: Dialect, prefix: str, state: State, told: Layout | None) -> str:
+    """Return whose a file is, where more than the names tells: what stands before them, the layout, the last layer."""
+    if prefix.endswith("base_model.") and dialect.family == "image":
+        return "X-Temporal"
+    if told == layout.IG65M:
+        return "ig65m-pytorch"
+    last = state.get("fc.weight")
+    if (dialect.origin, dialect.family) == ("torchvision", "mvit") and last is not None and len(last) == ECHOPRIME_SIZE:
+        return "EchoPrime"
+    return dialect.origin
 
 
 def renamed(state: State, renames: Renames) -> State:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from alnus.models.dialect import Dialect, Renames
+from alnus.models.folding import KINETICS
 from alnus.models.layout import Layout
 
 _POSITIONS: Renames = (
@@ -41,8 +42,15 @@ _PYSLOWFAST: Renames = (
 )
 
 MVITS = (
-    Dialect("torchvision", "mvit", re.compile(r"^blocks\.0\.attn\.pool_q\.pool\."), _TORCHVISION, layout=Layout()),
+    Dialect(
+        "torchvision",
+        "mvit",
+        re.compile(r"^blocks\.0\.attn\.pool_q\.pool\."),
+        _TORCHVISION,
+        layout=Layout(),
+        pixels=KINETICS,
+    ),
     Dialect("MMAction2", "mvit", re.compile(r"^patch_embed\.projection\."), _PYSLOWFAST, layout=Layout()),
-    Dialect("PySlowFast", "mvit", re.compile(r"^patch_embed\.proj\."), _PYSLOWFAST, layout=Layout()),
+    Dialect("PySlowFast", "mvit", re.compile(r"^patch_embed\.proj\."), _PYSLOWFAST, layout=Layout(), pixels=KINETICS),
     Dialect("Alnus", "mvit", re.compile(r"^blocks\.0\.attn\.pool_q\.conv\."), layout=Layout()),
 )

@@ -18,7 +18,7 @@ from alnus.models.architectures import Network
 from alnus.models.checkpoints import State, read_layout, read_state
 from alnus.models.dialect import FAMILY_TITLES, Family
 from alnus.models.dialects import Found, prefixes, recognise
-from alnus.models.folding import NORM_OF, Grey, folded, needs_folding
+from alnus.models.folding import NORM_OF, Grey, adapted, folded, sees_colours
 from alnus.models.frame_resnet import FrameResNet
 from alnus.models.inflation import inflated
 from alnus.models.interlacing import TemporalInterlace
@@ -72,7 +72,8 @@ def load_weights(
     Call it before an optimiser is made: a network that takes the file's layout gets new parameters.
     head: "strict" needs the file's last layer to fit, "replace" keeps the network's own; of a TSM it is always kept.
     grey: what a grey network's input is to a colour checkpoint: "repeated", the same numbers three times, or
-    "normalised", the same picture as `alnus.clips` normalises it for one channel and for three.
+    "normalised", the same picture as `alnus.clips` normalises it for one channel and for three; of X3D and MViTv2,
+    whose publishers' statistics are known, also what a colour network's input is.
     Raises WeightsError where the file cannot be read as plain tensors, is nobody's that we know, holds NaN, or is of
     another network, depth, key or shape.
     """
@@ -81,6 +82,8 @@ def load_weights(
         raise WeightsError(f"{path}: load_weights fills the networks of build, not a {type(model).__name__}")
     found = _found(path, read_state(path))
     _refuse_architecture(path, found, model)
+    for key, value in found.state.items():
+        _refuse_odd(path, key, value)
     target, notes = _in_its_layout(model, found, read_layout(path))
     report, taken = _matched(target, found, path=path, replace_head=head == "replace", grey=grey)
     _fill(target, {key: model.state_dict()[key] for key in report.replaced} | taken, new=report.missing)
@@ -145,8 +148,11 @@ def _converted(found: Found, own: State, *, grey: Grey) -> tuple[State, tuple[st
     """Return the file's tensors as the network has them, and the key of what was folded to grey."""
     state, first = found.state, next(key for key in NORM_OF if key in own)
     theirs = first if first in found.state else "conv1.weight"
-    is_folded = theirs in state and needs_folding(state, theirs, own[first].shape[1])
-    if is_folded:
+    channels = own[first].shape[1]
+    is_folded = sees_colours(state, theirs) and channels == 1
+    if grey == "normalised" and found.pixels is not None and sees_colours(state, theirs) and channels in (1, 3):
+        state = state | adapted(state, theirs, found.pixels, channels=channels)
+    elif is_folded:
         state = state | folded(state, theirs, grey)
     if found.family == "image" and first != "conv1.weight":
         state = inflated(state, own)
@@ -172,13 +178,15 @@ def _matched(target: Network, found: Found, *, path: Path, replace_head: bool, g
         replaced=replaced,
         missing=tuple(new),
         left=(*(key for key in replaced if key in state), *found.left),
-        notes=_notes(found, new),
+        notes=_notes(found, new, grey),
     )
     return report, taken
 
 
-def _notes(found: Found, new: list[str]) -> tuple[str, ...]:
+def _notes(found: Found, new: list[str], grey: Grey) -> tuple[str, ...]:
     notes = []
+    if grey == "normalised" and found.pixels is not None:
+        notes.append("its publisher's normalisation of pictures is reckoned in")
     if found.family == "tsm":
         notes.append("its last layer reads shifted features and is left")
     if any(INTERLACE in key for key in new):
@@ -202,15 +210,20 @@ def _refuse_keys(path: Path, found: Found, strange: list[str], missing: list[str
     raise WeightsError(f"{path}: the {found.title} does not fit the network: {'; '.join(parts)}{advice}")
 
 
+def _refuse_odd(path: Path, key: str, value: Tensor) -> None:
+    if value.is_complex() or value.is_quantized:
+        raise WeightsError(f"{path}: {key} holds {value.dtype}, not the real numbers that weights are")
+    if value.layout != torch.strided or value.is_meta:
+        raise WeightsError(f"{path}: {key} is no dense tensor with values: save the state_dict as torch.save does")
+
+
 def _check(path: Path, key: str, value: Tensor, own: Tensor) -> None:
     if value.shape != own.shape:
         raise WeightsError(
             f"{path}: {key} has shape {tuple(value.shape)}, the network needs {tuple(own.shape)}{_way_out(key, value)}"
         )
-    if value.is_floating_point() != own.is_floating_point() or value.is_complex() or value.is_quantized:
+    if value.is_floating_point() != own.is_floating_point():
         raise WeightsError(f"{path}: {key} holds {value.dtype}, not the real numbers of {own.dtype} that weights are")
-    if value.layout != torch.strided or value.is_meta:
-        raise WeightsError(f"{path}: {key} is no dense tensor with values: save the state_dict as torch.save does")
     value = value.to(own.dtype)
     if not bool(torch.isfinite(value).all()):
         raise WeightsError(f"{path}: {key} holds NaN or infinite values")

@@ -11,6 +11,7 @@ import re
 
 from alnus.models import layout
 from alnus.models.dialect import Dialect, Renames
+from alnus.models.folding import KINETICS
 
 _PYTORCHVIDEO: Renames = (
     (r"^blocks\.0\.conv\.conv_t\.", "stem.space."),  # so named there: the plane's
@@ -70,8 +71,22 @@ _PYSLOWFAST: Renames = (
 )
 
 X3DS = (
-    Dialect("PyTorchVideo", "x3d", re.compile(r"^blocks\.0\.conv\.conv_t\."), _PYTORCHVIDEO, layout=layout.Layout()),
-    Dialect("MMAction2", "x3d", re.compile(r"^conv1_s\.conv\."), _MMACTION, layout=layout.Layout()),
-    Dialect("PySlowFast", "x3d", re.compile(r"^s1\.pathway0_stem\.conv_xy\."), _PYSLOWFAST, layout=layout.Layout()),
+    Dialect(
+        "PyTorchVideo",
+        "x3d",
+        re.compile(r"^blocks\.0\.conv\.conv_t\."),
+        _PYTORCHVIDEO,
+        layout=layout.Layout(),
+        pixels=KINETICS,
+    ),
+    Dialect("MMAction2", "x3d", re.compile(r"^conv1_s\.conv\."), _MMACTION, layout=layout.Layout(), pixels=KINETICS),
+    Dialect(
+        "PySlowFast",
+        "x3d",
+        re.compile(r"^s1\.pathway0_stem\.conv_xy\."),
+        _PYSLOWFAST,
+        layout=layout.Layout(),
+        pixels=KINETICS,
+    ),
     Dialect("Alnus", "x3d", re.compile(r"^stem\.space\."), layout=layout.Layout()),
 )
