@@ -16,7 +16,7 @@ from alnus.models.relative_positions import Grid
 def joined(tokens: Tensor, grid: Grid) -> Tensor:
     """(batch, 1 + frames * rows * columns, features) -> (batch, 2 * features, frames, rows, columns)."""
     token, patches = tokens[:, 0], tokens[:, 1:]
-    placed = patches.transpose(1, 2).reshape(len(patches), -1, *grid)
+    placed = patches.transpose(1, 2).reshape(patches.shape[0], -1, *grid)
     return torch.cat([placed, token[:, :, None, None, None] * _wave(grid, tokens)], 1)
 
 
