@@ -27,6 +27,7 @@ from alnus.media.refusal import shown
 Task = dict[str, Any]
 Answer = dict[str, Any]
 
+DECODER = "alnus.media.worker"
 READY = "ready"
 SPENT = "spent"  # in an answer: the process asks to be replaced
 START_TIMEOUT_S = 60.0
@@ -38,9 +39,9 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 class Worker:
     """One decoding process; `ask` starts another in its place when it dies. One thread at a time may ask it."""
 
-    def __init__(self, *, timeout_s: float) -> None:
-        """Start nothing yet: the process starts with the first task."""
-        self._timeout_s = timeout_s
+    def __init__(self, *, timeout_s: float, module: str = DECODER) -> None:
+        """Start nothing yet: the process starts with the first task. module: what it runs, `DECODER` or its like."""
+        self._timeout_s, self._module = timeout_s, module
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
         self._is_closed = False
@@ -103,17 +104,17 @@ class Worker:
             if self._is_closed:
                 raise MediaError("ingestion was ended")
             if self._process is None:
-                self._process = start_process()
+                self._process = start_process(self._module)
             return self._process
 
 
-def start_process() -> subprocess.Popen[str]:
+def start_process(module: str = DECODER) -> subprocess.Popen[str]:
     """Start a decoding process and wait until it is ready. Raises MediaError where it does not become so."""
     search = os.pathsep.join(path for path in sys.path if path)
     try:
         process = subprocess.Popen(
             # -P: without it a file json.py in the working directory, which may be the archive, would be run
-            [sys.executable, "-P", "-m", "alnus.media.worker"],
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # what a codec prints may quote the header

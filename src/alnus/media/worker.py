@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -75,10 +75,10 @@ def _source_bytes(task: dict[str, Any]) -> int:
     return total
 
 
-def main() -> None:
-    """Answer until the input ends, which it does when the asking process ends."""
+def main(answer_of: Callable[[dict[str, Any]], dict[str, Any]] = answer_to, imports: Sequence[str] = _READERS) -> None:
+    """Answer until the input ends, which it does when the asking process ends. imports: modules, before it is ready."""
     fence()
-    for name in _READERS:  # here, so that the first file does not pay for them out of its budget
+    for name in imports:  # here, so that the first file does not pay for them out of its budget
         import_module(name)
     tasks: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
@@ -88,7 +88,7 @@ def main() -> None:
         answers.write(f"{READY}\n")
         answers.flush()
         while True:
-            answer = answer_to(json.loads(tasks.get()))
+            answer = answer_of(json.loads(tasks.get()))
             if (writable_bytes() or 0) > before + _GROWN_BYTES:
                 answer[SPENT] = True
             answers.write(json.dumps(answer) + "\n")

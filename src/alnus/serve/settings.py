@@ -74,6 +74,8 @@ class ServeSettings(Settings):
     private_key: Path | None = None
     behind_tls_proxy: bool = False
     """A proxy in front speaks TLS; its X-Forwarded-Proto and -For are believed."""
+    engine: str = "auto"
+    """What scores: auto (OpenVINO where it is installed, else PyTorch), eager, compile, onnx, openvino."""
     session_h: float = Field(12, gt=0)
     idle_min: float = Field(60, gt=0)
     keep_received: bool = False

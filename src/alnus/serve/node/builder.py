@@ -23,8 +23,6 @@ from alnus.serve.node.heading import Source, source_of
 from alnus.serve.node.statement import Statement
 from alnus.serve.node.tables import Kind
 
-MODULE = "alnus.serve.node.builder"
-
 
 def answer_to(task: dict[str, Any]) -> dict[str, Any]:
     """Make an object and put it in place, whole; return its UID, or why it cannot be made."""

@@ -1,6 +1,7 @@
 """The multi-frame Secondary Capture: every frame under its heat, in colour, at the cine's own times, with a caption.
 
-Source: DICOM PS3.3 A.8.4 (IOD), C.8.6.1 and C.8.6.3 (SC equipment, multi-frame image), C.7.6.5 (cine), C.7.6.3 (pixels).
+Source: DICOM PS3.3 A.8.4 (IOD), C.8.6.1 and C.8.6.3 (SC equipment, multi-frame image), C.7.6.3 (pixels), C.7.6.5
+(cine).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydicom.config import RAISE
-from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
 from pydicom.valuerep import validate_value
 
@@ -47,8 +47,10 @@ SERIES_NUMBERS = {"report": 9701, "heatmap": 9702}  # behind a scanner's own
 
 @dataclass(frozen=True)
 class Source:
-    """The instance that a result is of. heading: patient and study. first, frames: the frames that were read, from 0,
-    of `count`. is_clean: the source states that no text in its pixels names the patient.
+    """The instance that a result is of.
+
+    heading: patient and study. first, frames: where the frames that were read begin, from 0, and how many they are, of
+    `count`. is_clean: the source states that no text in its pixels names the patient.
     """
 
     sop_class: str
@@ -152,6 +154,8 @@ def dated(made: Dataset, moment: datetime) -> None:
     """Date an object by its result: one that is made again is the same."""
     made.ContentDate = made.SeriesDate = made.InstanceCreationDate = moment.strftime("%Y%m%d")
     made.ContentTime = made.SeriesTime = made.InstanceCreationTime = moment.strftime("%H%M%S")
+    for item in made.get("ContributingEquipmentSequence", []):  # highdicom's note of itself
+        item.ContributionDateTime = moment.strftime("%Y%m%d%H%M%S")
 
 
 def uid_of(source: Source, statement: Statement, *, key: bytes, kind: str, level: Level = "instance") -> str:

@@ -6,7 +6,7 @@ Source: DICOM PS3.4 A.5 (verification), B.2 (storage), PS3.7 C (status codes), P
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class Ear:
     """Listens from start to stop. port: the one that it has, also where any free one was asked for."""
 
-    def __init__(self, room: Room, arrived: Any) -> None:
+    def __init__(self, room: Room, arrived: Callable[[], object]) -> None:
         """Listen to nothing yet. arrived: called without arguments when an instance was kept."""
         self._room, self._arrived = room, arrived
         self._open = ExitStack()
@@ -41,9 +41,11 @@ class Ear:
     def start(self) -> None:
         """Begin. Raises UsageError where the port is taken."""
         node = self._room.settings.node
-        self._open.enter_context(silent())
+        server: Any
         try:
-            server = application(self._room).start_server((node.host, node.port), block=False, evt_handlers=self._events())
+            server = application(self._room).start_server(
+                (node.host, node.port or 0), block=False, evt_handlers=self._events()
+            )
         except OSError as error:
             self._open.close()
             raise UsageError(f"--dicom-port {node.port}: cannot be listened on ({error.strerror})") from None

@@ -74,7 +74,7 @@ def report(source: Source, statement: Statement, *, key: bytes) -> Dataset:
 
 
 def _observer(key: bytes) -> ObservationContext:
-    """This room: its device UID is the secret's."""
+    """Return this room as the device that observed; its UID is the secret's."""
     device = DeviceObserverIdentifyingAttributes(
         uid=derived_uid(key, "device"), name=SOFTWARE, manufacturer_name=SOFTWARE, model_name="Alnus reading room"
     )
@@ -136,12 +136,12 @@ def _evaluations(statement: Statement) -> list[QualitativeEvaluation]:
 
 
 def _keyframe(source: Source, statement: Statement) -> SourceImageForMeasurementGroup:
-    """The frame that the network weighed most; of a single picture the picture."""
+    """Return the frame that the network weighed most; of a single picture the picture."""
     is_named = statement.keyframe is not None and source.count > 1
     numbers = [source.number(statement.keyframe or 0)] if is_named else None
     return SourceImageForMeasurementGroup(source.sop_class, source.sop_instance, numbers)
 
 
 def _own(value: str, meaning: str) -> CodedConcept:
-    """A concept that no public scheme has; the scheme is private (PS3.16 8.2)."""
+    """Return a concept that no public scheme has; the scheme is private (PS3.16 8.2)."""
     return CodedConcept(value, SCHEME, meaning)

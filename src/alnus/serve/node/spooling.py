@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any
 
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_file_meta_info
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -133,7 +134,7 @@ def meta_bytes(meta: FileMetaDataset) -> bytes:
     meta.ImplementationVersionName = "ALNUS"
     buffer = BytesIO()
     buffer.write(bytes(128) + b"DICM")
-    write_file_meta_info(buffer, meta)
+    write_file_meta_info(DicomFileLike(buffer), meta)
     return buffer.getvalue()
 
 

@@ -26,6 +26,7 @@ class Statement:
     version: str
     engine: str
     is_phantom_network: bool
+    is_phantom_video: bool
     probability: float
     risk: float | None
     risk_low: float | None
@@ -67,4 +68,5 @@ class Statement:
     @property
     def warning(self) -> str:
         """What else the picture must say."""
-        return "The network was trained on phantoms." if self.is_phantom_network else ""
+        video = "PHANTOM: a simulated video, no patient. " if self.is_phantom_video else ""
+        return video + ("The network was trained on phantoms." if self.is_phantom_network else "")
