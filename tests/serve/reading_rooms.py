@@ -83,7 +83,7 @@ def cine_bytes(folder: Path, *, seed: int = 0, frames: int = 8, side_px: int = 4
 
 def settings_for(model: Path, data: Path, **changes) -> ServeSettings:
     work = WorkSettings(workers=1, first_wait_s=0.01)
-    return ServeSettings(**({"models": (model,), "data": data, "work": work} | changes))
+    return ServeSettings(**({"models": (model,), "data": data, "work": work, "engine": "eager"} | changes))
 
 
 class Browser:

@@ -125,7 +125,7 @@ def test_a_server_that_dies_in_any_step_loses_nothing_and_does_nothing_twice(set
     monkeypatch.setitem(STEPS, state, (done_but_not_written, following))
     lease = leases.take(room.database, settings.work)
     with Worker(timeout_s=60) as decoder, pytest.raises(Killed):
-        workers._work(lease, decoder)
+        workers.work(lease, decoder)
     monkeypatch.setitem(STEPS, state, (step, following))
     with TestClient(app):
         jobs = wait_until_done(room)

@@ -46,7 +46,7 @@ def open_room(settings: ServeSettings, *, password: str | None = None) -> tuple[
     folders = Folders(settings.data.absolute())
     _make_private(folders.root)
     secret = load_or_make_key(folders.root / "secret.key")
-    models = served_models(settings.models)
+    models = served_models(settings.models, engine=settings.engine)
     database = open_database(settings.database, data=folders.root)
     with database.writing() as session:
         shown = make_first_admin(session, password=password)

@@ -12,23 +12,28 @@ from typing import TYPE_CHECKING
 
 from alnus import models
 from alnus.errors import WeightsError
+from alnus.inference import open_predictor
 from alnus.serve.risk import Risks, read_risks
 from alnus.study.single import model_directories
 
 if TYPE_CHECKING:
+    from alnus.inference import Predictor
     from alnus.models import ModelCard
 
-_COMPUTING = threading.Lock()  # one network at a time: it takes every core, and memory stays bounded
+MANY = 1000  # clips: a room stays open, so a conversion that takes seconds pays
+_SCORING, _EXPLAINING = threading.Lock(), threading.Lock()  # one of each at a time: memory stays bounded
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A trained network and its run's statements. key: its name and the first of its weights' SHA-256."""
+    """A trained network and its run's statements. engine: what scores, as `open_predictor` has it."""
 
     directory: Path
     card: ModelCard
     risks: Risks
-    computing: threading.Lock = field(default=_COMPUTING, repr=False)
+    engine: str = "auto"
+    scoring: threading.Lock = field(default=_SCORING, repr=False)
+    explaining: threading.Lock = field(default=_EXPLAINING, repr=False)
 
     @property
     def version(self) -> str:
@@ -43,18 +48,24 @@ class ServedModel:
 
     @cached_property
     def network(self) -> models.Network:
-        """The network, read when it is first needed. Raises WeightsError."""
-        with self.computing:
+        """The network for explanations, read when it is first needed. Raises WeightsError."""
+        with self.explaining:
             return models.load_model(self.directory)[0]
 
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The network for scores, opened when it is first needed. Raises WeightsError, UsageError."""
+        with self.scoring:
+            return open_predictor(self.directory, engine=self.engine, clips=MANY)
 
-def served_models(paths: Sequence[Path]) -> tuple[ServedModel, ...]:
+
+def served_models(paths: Sequence[Path], *, engine: str = "auto") -> tuple[ServedModel, ...]:
     """Return the networks at these directories, or in these runs, by their cards. Raises WeightsError."""
     found: dict[str, ServedModel] = {}
     for path in paths:
         for directory in model_directories(path):
             card = models.read_card(directory)
-            model = ServedModel(directory, card, read_risks(directory, card))
+            model = ServedModel(directory, card, read_risks(directory, card), engine)
             found.setdefault(model.key, model)
     if not found:
         raise WeightsError("no network to serve: name a model's directory, or a run's")

@@ -31,6 +31,30 @@ class Service(Protocol):
         """End what runs, within seconds; what is half done is taken up again at the next start."""
 
 
+class Bell:
+    """Tells waiting threads that something has happened; nothing that happens while one looks elsewhere is missed."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._rung = 0
+
+    @property
+    def rung(self) -> int:
+        """How often it has been rung: to be asked before one looks for work."""
+        return self._rung
+
+    def set(self) -> None:
+        """Ring it."""
+        with self._changed:
+            self._rung += 1
+            self._changed.notify_all()
+
+    def wait(self, since: int, timeout_s: float) -> None:
+        """Wait until it has been rung since `rung` was asked, or the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._rung != since, timeout_s)
+
+
 Returner = Callable[["Room", Session, "Video"], None]
 """Called in the transaction that finishes a video's job, to enqueue what goes back to where it came from. It must do
 nothing but add rows: it is called again where the transaction fails."""
@@ -83,5 +107,5 @@ class Room:
     login_failures: Throttle = field(default_factory=lambda: Throttle(5, 300.0))
     uploads: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(32))
     """Places for files that are coming."""
-    wake: threading.Event = field(default_factory=threading.Event)
-    """Set when there may be work to do."""
+    wake: Bell = field(default_factory=Bell)
+    """Rung when there may be work to do."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, or_, select, update
@@ -32,14 +32,14 @@ class LeaseLost(Exception):  # noqa: N818  no error: another worker has the job
     """Somebody else works on the job by now; what was done is dropped."""
 
 
-def take(database: Database, settings: WorkSettings) -> Lease | None:
-    """Take the job that has waited longest, None where there is none to do now."""
+def take(database: Database, settings: WorkSettings, states: Sequence[State] = WAITING) -> Lease | None:
+    """Take the job in one of these states that has waited longest, None where there is none to do now."""
     now_s, token = time.time(), secrets.token_hex(16)
     with database.writing() as session:
         free = or_(col(Job.lease).is_(None), col(Job.lease_until_s) < now_s)
         wanted = (
             select(Job)
-            .where(col(Job.state).in_(WAITING), col(Job.next_try_s) <= now_s, free)
+            .where(col(Job.state).in_(states), col(Job.next_try_s) <= now_s, free)
             .order_by(col(Job.created_s))
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -65,19 +65,27 @@ def keep(database: Database, lease: Lease, settings: WorkSettings) -> bool:
         return True
 
 
-def settle(database: Database, lease: Lease, state: State, write: Callable[[Session], None]) -> Lease:
+def settle(
+    database: Database,
+    lease: Lease,
+    state: State,
+    write: Callable[[Session], None],
+    *,
+    states: Sequence[State] = WAITING,
+) -> Lease | None:
     """Write a step's outcome and move the job on, together or not at all; return the lease for the next step.
 
-    Raises LeaseLost where the lease is another's by now; nothing is written then.
+    states: those that the holder does the steps of; in another the job is free again, and None is returned. Raises
+    LeaseLost where the lease is another's by now; nothing is written then.
     """
     with database.writing() as session:
         job = _held(session, lease)
         write(session)
         job.state, job.attempts, job.reason, job.changed_s = state, 0, None, time.time()
-        if state not in WAITING:
+        if state not in states:
             job.lease, job.lease_until_s = None, 0.0
         session.add(job)
-    return Lease(lease.video_id, state, lease.token, 0)
+    return Lease(lease.video_id, state, lease.token, 0) if state in states else None
 
 
 def put_off(database: Database, lease: Lease, reason: str, settings: WorkSettings) -> State:

@@ -36,15 +36,26 @@ class Look:
 
 def probability_of(model: ServedModel, store: CineStore) -> tuple[float, str]:
     """Return a cine's probability for metastasis, and the engine that gave it."""
-    network = model.network
-    with model.computing:
-        return predict_cine(network, model.card, store.frames(NAME)), "torch"
+    predictor = model.predictor
+    with model.scoring:
+        score = predict_cine(predictor, model.card, store.frames(NAME))
+    return score, f"{predictor.answer.engine}, {predictor.answer.precision}"
+
+
+def prepare(model: ServedModel) -> None:
+    """Do once what the first cine would have to wait for: read the network, convert it, compute a clip."""
+    predictor, network, clip = model.predictor, model.network, model.card.network.clip
+    frames = np.zeros((max(clip.frames, 2), clip.side_px, clip.side_px), np.uint8)
+    with model.scoring:
+        predict_cine(predictor, model.card, frames)
+    with model.explaining:
+        every_frame(network, model.card, frames)
 
 
 def look_at(model: ServedModel, store: CineStore) -> Look:
     """Return where in a cine a network looked."""
     network, frames, clip = model.network, store.frames(NAME), model.card.network.clip
-    with model.computing:
+    with model.explaining:
         cells, evidence, measure = every_frame(network, model.card, frames)
     size = _reduced((frames.shape[1], frames.shape[2]))
     heat = CineHeat(0.0, cells, evidence, measure, size, clip, np.array([], np.int64))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from sqlmodel import Session
 
 from alnus.errors import AlnusError, MediaError
+from alnus.media.identity.asking import identify_task
 from alnus.media.pool import Worker
-from alnus.serve.database.tables import State
+from alnus.serve.database.tables import WAITING, State
 from alnus.serve.room import Room
 from alnus.serve.work import leases
 from alnus.serve.work.explaining import explain
 from alnus.serve.work.ingesting import ingest
 from alnus.serve.work.leases import Lease, LeaseLost
+from alnus.serve.work.looking import prepare
 from alnus.serve.work.returning import drop_file, give_back
 from alnus.serve.work.scoring import score
 
@@ -36,8 +40,13 @@ STEPS: dict[State, tuple[Step, State]] = {
 }
 
 
+QUICK = (State.RECEIVED, State.INGESTED, State.EXPLAINED)
+SLOW = (State.SCORED,)
+"""An explanation takes several times as long as a score: it has a worker of its own, so that no score waits for it."""
+
+
 class Workers:
-    """A service: so many threads as the settings say."""
+    """A service: so many threads as the settings say, and one that explains."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -49,11 +58,26 @@ class Workers:
         """Free what a dead server held, and begin."""
         leases.release_all(self._room.database)
         for number in range(self._room.settings.work.workers):
-            decoder = Worker(timeout_s=FILE_TIMEOUT_S)
-            thread = threading.Thread(target=self._run, args=(decoder,), name=f"worker-{number}", daemon=True)
-            self._decoders.append(decoder)
-            self._threads.append(thread)
-            thread.start()
+            self._begin(f"worker-{number}", QUICK)
+        self._begin("explainer", SLOW)
+        threading.Thread(target=self._prepare, name="preparation", daemon=True).start()
+
+    def _begin(self, name: str, states: Sequence[State]) -> None:
+        decoder = Worker(timeout_s=FILE_TIMEOUT_S)
+        thread = threading.Thread(target=self._run, args=(decoder, states), name=name, daemon=True)
+        self._decoders.append(decoder)
+        self._threads.append(thread)
+        thread.start()
+
+    def _prepare(self) -> None:
+        """Let no first case wait for what every case needs; what goes wrong here goes wrong there again."""
+        for model in self._room.models:
+            if self._is_ending.is_set():
+                return
+            try:
+                prepare(model)
+            except Exception as error:
+                log.error("network %s: cannot be prepared (%s)", model.key, type(error).__name__)
 
     def stop(self) -> None:
         """End after the step at hand; what is decoded is dropped and done again at the next start."""
@@ -64,38 +88,40 @@ class Workers:
         for thread in self._threads:
             thread.join(timeout=20)
 
-    def _run(self, decoder: Worker) -> None:
+    def _run(self, decoder: Worker, states: Sequence[State]) -> None:
+        if State.RECEIVED in states:
+            with suppress(AlnusError):  # the room may be closed again already
+                decoder.ask(identify_task(Path(__file__), b""))  # starts its process before the first file comes
         while not self._is_ending.is_set():
+            rung = self._room.wake.rung
             try:
-                lease = leases.take(self._room.database, self._room.settings.work)
+                lease = leases.take(self._room.database, self._room.settings.work, states)
                 if lease is not None:
-                    self._room.wake.set()  # for the next worker: there may be more
-                    self._work(lease, decoder)
+                    self.work(lease, decoder, states)
                     continue
             except Exception as error:  # the database may be away for a while; a worker never ends over it
                 log.error("a worker could not go on (%s)", type(error).__name__)
-            self._room.wake.clear()
-            self._room.wake.wait(IDLE_S)
+            self._room.wake.wait(rung, IDLE_S)
 
-    def _work(self, lease: Lease, decoder: Worker) -> None:
-        """Do all steps that are left of a job."""
+    def work(self, lease: Lease | None, decoder: Worker, states: Sequence[State] = WAITING) -> None:
+        """Do the steps of a job that are in these states."""
         try:
-            while lease.state in STEPS and not self._is_ending.is_set():
-                lease = self._stepped(lease, decoder)
+            while lease is not None and not self._is_ending.is_set():
+                lease = self._stepped(lease, decoder, states)
         except LeaseLost:
-            log.warning("video %s: another worker has it", lease.video_id)
-        except _Ended:
-            pass
+            log.warning("a video's job has gone to another worker")
+        self._room.wake.set()
 
-    def _stepped(self, lease: Lease, decoder: Worker) -> Lease:
+    def _stepped(self, lease: Lease, decoder: Worker, states: Sequence[State]) -> Lease | None:
+        """Do one step; return the lease for the next, None where there is none for this worker."""
         room, (step, following) = self._room, STEPS[lease.state]
         if lease.attempt >= room.settings.work.attempts:
             leases.put_off(room.database, lease, "its worker was ended too often in this step", room.settings.work)
-            raise _Ended
+            return None
         try:
             with _KeptAlive(room, lease), room.metrics.step_s.labels(lease.state.value).time():
                 outcome = step(room, decoder, lease.video_id)
-            return leases.settle(room.database, lease, following, outcome)
+            return leases.settle(room.database, lease, following, outcome, states=states)
         except MediaError as error:
             if not self._is_ending.is_set():  # else the decoder was closed under it
                 room.metrics.step_failures.labels(lease.state.value, "refused").inc()
@@ -108,11 +134,7 @@ class Workers:
             room.metrics.step_failures.labels(lease.state.value, "error").inc()
             state = leases.put_off(room.database, lease, reason, room.settings.work)
             log.error("video %s: %s; its job is %s", lease.video_id, reason, state)
-        raise _Ended
-
-
-class _Ended(Exception):  # noqa: N818  no error
-    """Nothing more is to be done for a job now."""
+        return None
 
 
 class _KeptAlive:
