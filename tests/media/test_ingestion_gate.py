@@ -68,6 +68,13 @@ def test_without_the_gate_the_same_faults_only_warn_and_asking_for_it_judges_ane
     assert ingest(cohort[:2], store, workers=1, gate=True, quality=lenient).kept == 2
 
 
+def test_a_store_of_a_version_that_judged_otherwise_is_made_anew(tmp_path, cohort, monkeypatch):
+    ingest(cohort[:1], tmp_path / "store", workers=1, gate=True)
+    assert ingest(cohort[:1], tmp_path / "store", workers=1, gate=True).skipped == ["good"]
+    monkeypatch.setattr("alnus.media.rules.JUDGEMENT", -1)
+    assert ingest(cohort[:1], tmp_path / "store", workers=1, gate=True).ingested == ["good"]
+
+
 def test_frames_of_a_video_without_a_stated_region_are_cut_to_what_moves_and_its_margin_is_gone(tmp_path, make):
     frames = np.zeros((16, 240, 320), np.uint8)
     frames[:, 40:200, 60:260] = _speckle(16, 160, 200)

@@ -10,6 +10,9 @@ from pathlib import Path
 from alnus.config import QualityConfig
 from alnus.provenance import text_sha256
 
+JUDGEMENT = 2
+"""Raised where the sector, the marks or the gate answer otherwise than before: entries of before are then made anew."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -25,7 +28,7 @@ class Rules:
 
     def fingerprint(self) -> str:
         """Return what an entry remembers of the rules: another gate judges anew."""
-        return text_sha256(json.dumps([self.quality.model_dump(mode="json"), self.gate]))[:16]
+        return text_sha256(json.dumps([JUDGEMENT, self.quality.model_dump(mode="json"), self.gate]))[:16]
 
     def dicom_state(self, patient: str | None) -> str | None:
         """Return what an entry remembers of its DICOM file: another key or patient makes another."""
