@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from alnus.serve.database import tables
 from alnus.serve.node import tables as node
+from alnus.serve.readers import tables as readers
 
-__all__ = ["node", "tables"]
+__all__ = ["node", "readers", "tables"]
