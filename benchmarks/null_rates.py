@@ -20,17 +20,25 @@ from alnus.errors import CohortError
 from alnus.evaluation import (
     auc,
     auc_interaction,
+    calibration_curve,
     calibration_intercept,
     calibration_slope,
     call_interaction,
     clustered_auc,
+    cohen_kappa,
     compare_aucs,
     compare_calls,
+    compare_clustered_aucs,
     compare_independent_aucs,
     compare_predictive_values,
+    confusion,
+    decision_curve,
     expected_over_observed,
+    fleiss_kappa,
     mcnemar,
+    negative_likelihood_ratio,
     partial_auc,
+    positive_likelihood_ratio,
     proportion,
     roc_band,
     sensitivity_at,
@@ -170,6 +178,89 @@ def clusters(rng: np.random.Generator) -> Hits:
     }
 
 
+def ratios(rng: np.random.Generator) -> Hits:
+    """Return whether the intervals of likelihood ratios and of a ratio of predictive values cover."""
+    cuts = np.array([0.75, 0.45])
+    calls = pair(rng, 0.856) > cuts[:, None]
+    found, missed = special.ndtr(shift_of(0.856) - cuts), special.ndtr(cuts - shift_of(0.856))
+    wrong, spared = special.ndtr(-cuts), special.ndtr(cuts)
+    counts = confusion(LABELS, calls[0])
+    truths = {
+        "likelihood ratio +": (positive_likelihood_ratio(counts), found[0] / wrong[0]),
+        "likelihood ratio -": (negative_likelihood_ratio(counts), missed[0] / spared[0]),
+    }
+    hits = {name: x.low <= true <= x.high for name, (x, true) in truths.items()}
+    for value, right, others in (
+        ("ppv", POSITIVE * found, NEGATIVE * wrong),
+        ("npv", NEGATIVE * spared, POSITIVE * missed),
+    ):
+        share = right / (right + others)
+        x = compare_predictive_values(LABELS, *calls, value=value)
+        if x.low is not None and x.high is not None:
+            hits[f"ratio of two {value.upper()}s"] = x.low <= share[0] / share[1] <= x.high
+    return hits
+
+
+def kappas(rng: np.random.Generator) -> Hits:
+    """Return whether the intervals of two and three readers' kappa cover; their latent readings correlate at 0.6."""
+    scores = 0.6**0.5 * rng.normal(size=61) + 0.4**0.5 * rng.normal(size=(3, 61))
+    calls, positive = scores > 0.4, special.ndtr(-0.4)
+    both = stats.multivariate_normal.cdf([-0.4, -0.4], cov=[[1, 0.6], [0.6, 1]])
+    true = (both - positive**2) / (positive - positive**2)
+    two, three = cohen_kappa(calls[0], calls[1]), fleiss_kappa(calls.T)
+    return {
+        "Cohen's kappa": two.low <= true <= two.high,
+        "Fleiss' kappa, 3 readers": three.low <= true <= three.high,
+    }
+
+
+def clinical(rng: np.random.Generator) -> Hits:
+    """Return whether the bands of net benefit and of the calibration curve cover, point by point."""
+    odds = rng.normal(-0.9, 1.3, size=61)
+    labels, given = rng.random(61) < special.expit(odds), special.expit(odds)
+    hits = {}
+    curve_of = calibration_curve(labels, given)
+    for at in (0.15, 0.3, 0.6):
+        ends = (np.interp(at, curve_of.predicted, end) for end in (curve_of.low, curve_of.high))
+        hits[f"calibration curve at {at}"] = next(ends) <= at <= next(ends)
+    population = special.expit(stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000, -0.9, 1.3))
+    thresholds = np.array([0.1, 0.2, 0.4])
+    decided = decision_curve(labels, given, thresholds=thresholds)
+    for place, at in enumerate(thresholds):
+        worth = population - (1 - population) * at / (1 - at)
+        true, best = np.mean(worth * (population >= at)), max(np.mean(worth), 0)
+        gain = decided.advantage_low[place] <= true - best <= decided.advantage_high[place]
+        hits[f"net benefit at {at}"] = decided.low[place] <= true <= decided.high[place]
+        hits[f"net benefit over the better of all and none at {at}"] = bool(gain)
+    return hits
+
+
+def more_tests(rng: np.random.Generator) -> Hits:
+    """Return which of the other tests reject in one study in which every null is true."""
+    a, b = pair(rng, 0.856)
+    videos = np.repeat(np.arange(61), rng.integers(1, 5, 61))
+    scores = 0.8 * rng.normal(size=(2, 61))[:, videos] + 0.6 * rng.normal(size=(2, len(videos)))
+    scores += LABELS[videos] * shift_of(0.856)
+    groups = rng.permutation(61) % 3
+    p_values: dict[str, Callable[[], float | None]] = {
+        "DeLong of videos, clustered": lambda: compare_clustered_aucs(LABELS[videos], *scores, videos).p_value,
+        "NPV, score": lambda: compare_predictive_values(LABELS, a > 0.6, b > 0.6, value="npv").p_leisenring,
+        "interaction of the AUC, 3 groups": lambda: auc_interaction(LABELS, a, groups, variable="g").p_value,
+        "interaction of the specificity, 3 groups": lambda: (
+            call_interaction(LABELS, a > 0.6, groups, variable="g", measure="specificity").p_value
+        ),
+    }
+    hits = {}
+    for name, test in p_values.items():
+        try:
+            found = test()
+        except CohortError:
+            found = None
+        if found is not None:
+            hits[name] = found < 0.05
+    return hits
+
+
 def counted(study: Callable[[np.random.Generator], Hits], studies: int, seed: int) -> Iterator[tuple[str, float, int]]:
     """Yield name, share and number of studies that answered."""
     rng = np.random.default_rng(seed)
@@ -195,6 +286,7 @@ def main() -> None:
         *[(aucs(area), studies) for area in AUCS],
         *[(curve(area), studies // 10) for area in (0.856, 0.914)],
         (shares, studies), (calibrated, studies // 4), (tests, studies), (clusters, studies // 2),
+        (ratios, studies), (kappas, studies // 2), (clinical, studies // 4), (more_tests, studies // 2),
     ]  # fmt: skip
     rates = {}
     for seed, (study, count) in enumerate(plans):

@@ -53,7 +53,7 @@ STATISTICS: dict[str, Callable[[Any, Any], Any]] = {
     "platt": lambda y, s: e.fit_recalibration(y, s).apply(s),
     "temperature": lambda y, s: e.fit_recalibration(y, s, method="temperature").apply(s),
     "isotonic": lambda y, s: e.fit_recalibration(y, s, method="isotonic").apply(s),
-    "decision curve": lambda y, s: e.decision_curve(y, s, replicates=100),
+    "decision curve": lambda y, s: e.decision_curve(y, s),
     "conformal": lambda y, s: e.fit_conformal(y, s),
     "threshold": lambda y, s: [e.freeze_threshold("x", range(len(s)), y, s, rule=r, at=at) for r, at in RULES],
     "subgroups": lambda y, s: e.subgroup_rows(y, s, np.arange(len(s)) % 2, variable="g", calls=called(s)),

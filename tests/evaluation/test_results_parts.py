@@ -264,7 +264,7 @@ def test_calls_have_one_operating_point_and_no_other_is_read_off_their_curve():
 def test_intervals_that_would_take_minutes_are_left_out_with_the_reason(monkeypatch):
     monkeypatch.setattr(values, "CELLS", 1000)
     tin = evaluate(TABLE[TABLE["source"] == "tin"])["sets"]["test_a"]["sources"]["tin"]
-    for name in ("sensitivity_at_specificity", "partial_auc", "roc_band", "decision_curve"):
+    for name in ("sensitivity_at_specificity", "partial_auc", "roc_band"):
         assert tin[name] is None
         assert "45 patients times 100 bootstrap samples" in tin["reasons"][name]
     assert tin["auc_logit"] is not None

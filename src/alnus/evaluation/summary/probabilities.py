@@ -15,7 +15,7 @@ from alnus.evaluation.conformal import NEGATIVE, NOT_SURE, POSITIVE, coverage_to
 from alnus.evaluation.decision_curves import decision_curve, in_hundred
 from alnus.evaluation.proportions import Counts, proportion
 from alnus.evaluation.summary.frozen import Frozen
-from alnus.evaluation.summary.values import Found, as_json, too_many
+from alnus.evaluation.summary.values import Found, as_json
 
 NO_PROBABILITIES = "the scores are no probabilities: some lie outside 0 to 1"
 CALLS = "the source makes 0/1 calls, which are no probabilities"
@@ -73,13 +73,12 @@ def _add_decisions(
     """Add the decision curve: of recalibrated scores where there are any, else of scores that may be risks."""
     basis = "recalibrated" if mapped is not None else "calls" if calls else "scores"
     used = scores if mapped is None else mapped
-    reason = NO_PROBABILITIES if used is None else too_many(len(labels), config.replicates)
-    if reason:
-        found.leave("decision_curve", reason)
+    if used is None:
+        found.leave("decision_curve", NO_PROBABILITIES)
         return
 
     def curve() -> dict[str, Any]:
-        drawn = decision_curve(labels, used, confidence=config.confidence, replicates=config.replicates)
+        drawn = decision_curve(labels, used, confidence=config.confidence)
         made: dict[str, Any] = as_json(drawn, digits=6)
         return {"basis": basis} | made
 
