@@ -68,4 +68,6 @@ def _traced(network: nn.Module, clips: torch.Tensor) -> torch.onnx.ONNXProgram:
     finally:
         exporter.setLevel(level)
     assert program is not None  # the exporter of torch.export returns the program
+    if isinstance(program.model.graph.inputs[0].shape[0], int):
+        raise WeightsError("the network cannot be written for any number of clips: it holds its batch fixed")
     return program

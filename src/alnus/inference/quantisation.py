@@ -29,14 +29,15 @@ def quantised(model: Any, clips: Tensor) -> Any:
     model.reshape([1, *clips.shape[1:]])
     names = [operation.friendly_name for operation in model.get_ordered_ops() if _stays_floating(operation)]
     data = nncf.Dataset([clip[None].numpy() for clip in clips])
-    made = nncf.quantize(
-        model,
-        data,
-        subset_size=len(clips),
-        preset=nncf.QuantizationPreset.MIXED,
-        target_device=nncf.TargetDevice.CPU,
-        ignored_scope=nncf.IgnoredScope(names=names),
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # it draws bars among a command's output
+        made = nncf.quantize(
+            model,
+            data,
+            subset_size=len(clips),
+            preset=nncf.QuantizationPreset.MIXED,
+            target_device=nncf.TargetDevice.CPU,
+            ignored_scope=nncf.IgnoredScope(names=names),
+        )
     made.reshape([-1, *clips.shape[1:]])
     return made
 

@@ -34,7 +34,7 @@ class Pooling(nn.Module):
 
     def forward(self, tokens: Tensor, grid: Grid) -> tuple[Tensor, Grid]:
         """(batch, heads, 1 + tokens, features) -> the same, fewer tokens, and their grid."""
-        batch = len(tokens)
+        batch = tokens.shape[0]
         patches = tokens[:, :, 1:].reshape(-1, *grid, tokens.shape[3]).permute(0, 4, 1, 2, 3)  # channels innermost
         pooled = self.conv(patches)
         coarse = (pooled.shape[2], pooled.shape[3], pooled.shape[4])
@@ -108,7 +108,7 @@ class Block(nn.Module):
 
 def _highest(tokens: Tensor, grid: Grid, stride: int) -> Tensor:
     """Return each feature's maximum over neighbouring rows and columns; the class token stays."""
-    placed = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, *grid)
+    placed = tokens[:, 1:].transpose(1, 2).reshape(tokens.shape[0], -1, *grid)
     kernel, padding = (1, stride + 1, stride + 1), (0, (stride + 1) // 2, (stride + 1) // 2)
     pooled = functional.max_pool3d(placed, kernel, (1, stride, stride), padding)
     return torch.cat([tokens[:, :1], pooled.flatten(2).transpose(1, 2)], 1)
@@ -184,7 +184,7 @@ class MultiscaleTransformer(nn.Module):
     def _before_last(self, clip: Tensor) -> tuple[Tensor, Grid]:
         patches = self.patches(clip)
         grid = (patches.shape[2], patches.shape[3], patches.shape[4])
-        token = self.class_token.expand(len(clip), 1, -1)
+        token = self.class_token.expand(clip.shape[0], 1, -1)
         tokens = torch.cat([token, patches.flatten(2).transpose(1, 2)], 1)  # (batch, 1 + tokens, width)
         for block in list(self.blocks)[:-1]:
             tokens, grid = block(tokens, grid)
