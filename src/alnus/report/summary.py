@@ -153,7 +153,7 @@ def _rival_sentences(models: Sources, chosen: str) -> list[str]:
     if has_estimate(mine) and mine["estimate"] >= best["auc"]["estimate"]:
         return []
     return [
-        f"On this set {title_of(str(highest), models)} had the highest AUC, {number(best['auc']['estimate'])} "
+        f"On this set {in_sentence(title_of(str(highest), models))} had the highest AUC, {number(best['auc']['estimate'])} "
         f"({interval(best['auc'])}); picked for being the highest, it is likely to be flattered."
     ]
 
