@@ -41,24 +41,24 @@ def shown(part):
 
 def test_evidence_in_the_order_alone_is_answered_as_order():
     part = results(intact=4, reversed=-4, shuffled=0, frozen=0, single=0)
-    assert shown(part) == {"order": True, "movement": False, "number": False}
+    assert shown(part) == {"movement": True, "order": True, "content": False, "number": False}
     assert part["auc"]["intact"]["estimate"] > 0.95
     assert part["auc"]["reversed"]["estimate"] < 0.05
 
 
-def test_evidence_in_several_frames_of_any_order_is_answered_as_movement():
+def test_evidence_in_several_frames_of_any_order_is_answered_as_content():
     part = results(intact=3, reversed=3, shuffled=3, frozen=0, single=0)
-    assert shown(part) == {"order": False, "movement": True, "number": False}
+    assert shown(part) == {"movement": True, "order": False, "content": True, "number": False}
 
 
 def test_a_network_that_counts_frames_is_answered_as_number():
     part = results(intact=3, reversed=3, shuffled=3, frozen=3, single=0)
-    assert shown(part) == {"order": False, "movement": False, "number": True}
+    assert shown(part) == {"movement": False, "order": False, "content": False, "number": True}
 
 
 def test_a_network_of_still_frames_has_nothing_shown():
     part = results(intact=2, reversed=2, shuffled=2, frozen=2, single=2)
-    assert shown(part) == {"order": False, "movement": False, "number": False}
+    assert shown(part) == dict.fromkeys(("movement", "order", "content", "number"), False)
 
 
 def test_every_test_is_delongs_and_the_change_of_the_score_is_the_mean():
@@ -98,5 +98,5 @@ def test_validation_patients_enter_no_test_and_one_class_gives_a_reason():
     part = found["test_b"]["tin"]
     assert part["auc"]["intact"] is None
     assert "at least 2 of each" in part["reasons"]["intact"]
-    assert shown(part) == {"order": None, "movement": None, "number": None}
+    assert shown(part) == dict.fromkeys(("movement", "order", "content", "number"))
     assert all("auc" in row["reasons"] for row in part["comparisons"])

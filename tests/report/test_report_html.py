@@ -76,7 +76,7 @@ def page(text: str) -> Page:
 
 
 def test_every_element_closes_and_every_id_is_unique(page: Page) -> None:
-    assert page.tags["section"] == 17
+    assert page.tags["section"] == 19
     assert [name for name, n in Counter(page.ids).items() if n > 1] == []
 
 

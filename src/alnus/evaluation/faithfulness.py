@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from alnus.config import EvaluationConfig
@@ -121,4 +120,4 @@ def _changed(similarity: Mapping[str, Any] | None) -> bool | None:
     """Tell whether the maps of random weights are other maps; None where too few cases can say."""
     if similarity is None or similarity["high"] is None:
         return None
-    return bool(np.max([abs(similarity["low"]), abs(similarity["high"])]) < STILL_ALIKE)
+    return bool(similarity["high"] < STILL_ALIKE)

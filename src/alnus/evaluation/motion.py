@@ -8,7 +8,7 @@ Source: DeLong et al., Biometrics 44:837 (1988); Holm, Scand J Stat 6:65 (1979).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -136,34 +136,34 @@ def _correct(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
             row["auc"]["p_holm"] = made.p_adjusted
 
 
-QUESTIONS = {
-    "order": "the order of the frames",
-    "movement": "what several frames show beyond one",
-    "number": "the mere number of frames",
+QUESTIONS: dict[str, tuple[tuple[str, str], ...]] = {
+    "movement": (("frozen", INTACT),),
+    "order": (("reversed", INTACT), ("shuffled", INTACT)),
+    "content": (("frozen", "shuffled"),),
+    "number": (("single", "frozen"),),
 }
+"""What is asked, with the pairs that say so where the first ranks worse than the second."""
 
 
 def answer(part: Mapping[str, Any]) -> dict[str, Any]:
     """Return for each question whether it is shown that the network draws on it, with the pair that says so.
 
-    order: shuffled or reversed cines are ranked worse than intact ones. movement: the same frames in disorder are
-    ranked better than one of them held still. number: one frame repeated is ranked better than it alone among blanks.
+    movement: held still, the cine is ranked worse. order: reversed or shuffled, it is. content: held still it is ranked
+    worse than shuffled. number: one frame among blanks is ranked worse than repeated.
     shown: Holm's P below 0.05 in that direction; None where no test of it could be computed.
     """
-    tested = {(row["a"], row["b"]): row["auc"] for row in part["comparisons"]}
-    asked = {
-        "order": [("reversed", INTACT), ("shuffled", INTACT)],
-        "movement": [("shuffled", "frozen")],
-        "number": [("frozen", "single")],
-    }
-    found: dict[str, Any] = {}
-    for question, pairs in asked.items():
-        sign = -1 if question == "order" else 1
-        known = [(pair, tested[pair]) for pair in pairs if tested.get(pair)]
-        if not known:
-            found[question] = {"shown": None, "a": None, "b": None}
-            continue
-        (a, b), strongest = max(known, key=lambda item: (sign * item[1]["estimate"] > 0, -item[1]["p_holm"]))
-        is_shown = bool(sign * strongest["estimate"] > 0 and strongest["p_holm"] < LEVEL)
-        found[question] = {"shown": is_shown, "a": a, "b": b}
-    return found
+    return {question: _answered(part["comparisons"], worse) for question, worse in QUESTIONS.items()}
+
+
+def _answered(comparisons: Sequence[Mapping[str, Any]], worse: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return the strongest of the tests that the first of a pair ranks worse than the second."""
+    known = []
+    for row in comparisons:
+        for first, second in worse:
+            if row["auc"] and {row["a"], row["b"]} == {first, second}:
+                fall = -row["auc"]["estimate"] if row["a"] == first else row["auc"]["estimate"]
+                known.append((fall > 0, -row["auc"]["p_holm"], row))
+    if not known:
+        return {"shown": None, "a": None, "b": None}
+    falls, strength, row = max(known, key=lambda item: item[:2])
+    return {"shown": bool(falls and -strength < LEVEL), "a": row["a"], "b": row["b"]}

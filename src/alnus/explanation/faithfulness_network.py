@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from alnus.models import ModelCard, Network, build_from_config
 
 ORDERS = ("heat", "random", "centre")
 BLUR_SHARE = 0.125  # of the side: the standard deviation of what stands in for a removed part; no edge survives it
+DRAWS = 4  # random networks a cine is explained by
 Scores = NDArray[np.float64]
 
 
@@ -70,26 +71,33 @@ def blurred(clips: Tensor) -> Tensor:
     return both.reshape(count, frames, channels, height, width).transpose(1, 2)
 
 
-def randomised(
-    model: Network, card: ModelCard, clips: Sequence[Tensor], *, seed: int
-) -> Iterator[tuple[str, list[float]]]:
-    """Make the weights random from the last part to the first, one part more each time.
+def randomised(model: Network, card: ModelCard, clips: Tensor, *, seed: int, draws: int = DRAWS) -> dict[str, float]:
+    """Make the weights random from the last part to the first, one part more each time; return the similarity by part.
 
-    Yields the part's name and each cine's similarity. clips: of each cine. A similarity is the rank correlation of the
-    map, at the last stage's resolution, with that of the trained network: 1 the same, 0 nothing in common. Random
-    weights are those of an untrained network.
+    clips: of one cine. A similarity is the rank correlation of the map, at the last stage's resolution, with that of
+    the trained network: 1 the same, 0 nothing in common; the mean over so many random networks, because the sign of a
+    random answer turns a map round. Random weights are those of an untrained network.
     """
-    before = [explain_clip(model, each).cells.cpu().numpy() for each in clips]
+    before = explain_clip(model, clips).cells.cpu().numpy()
+    found: dict[str, list[float]] = {}
+    for draw in range(draws):
+        for part, altered in _cascade(model, card, seed=seed + draw):
+            after = explain_clip(altered, clips).cells.cpu().numpy()
+            found.setdefault(part, []).append(rank_correlation(before, after))
+    return {part: float(np.mean(similar)) for part, similar in found.items()}
+
+
+def _cascade(model: Network, card: ModelCard, *, seed: int) -> Iterator[tuple[str, Network]]:
+    """Yield a copy of the network with its last part random, then with the one before it too, to the first."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = build_from_config(card.name, card.network, num_classes=len(card.classes), layout=card.layout)
     altered, random = copy.deepcopy(model), fresh.state_dict()
-    names = dict.fromkeys(key.split(".")[0] for key in altered.state_dict())  # its parts, the first one first
-    for name in reversed(list(names)):
-        mine = {key: value for key, value in random.items() if key.split(".")[0] == name}
+    parts = dict.fromkeys(key.split(".")[0] for key in altered.state_dict())  # the first one first
+    for part in reversed(list(parts)):
+        mine = {key: value for key, value in random.items() if key.split(".")[0] == part}
         altered.load_state_dict(mine, strict=False)
-        after = [explain_clip(altered, each).cells.cpu().numpy() for each in clips]
-        yield name, [rank_correlation(a, b) for a, b in zip(before, after, strict=True)]
+        yield part, altered
 
 
 def _random_maps(found: ClipExplanation, generator: np.random.Generator) -> NDArray[np.float32]:

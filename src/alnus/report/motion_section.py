@@ -31,14 +31,16 @@ CINES = {
     "single": "the keyframe alone",
 }
 QUESTIONS = {
+    "movement": "What the moving cine shows beyond one frame held still",
     "order": "The order of the frames",
-    "movement": "What several frames show beyond one",
+    "content": "What several frames show beyond one, in whatever order",
     "number": "The mere number of frames",
 }
 HOW = {
+    "movement": "frozen cines ranked worse than intact ones",
     "order": "reversed or shuffled clips ranked worse than intact ones",
-    "movement": "shuffled clips ranked better than frozen ones",
-    "number": "one frame repeated ranked better than it alone among blanks",
+    "content": "frozen cines ranked worse than shuffled ones",
+    "number": "one frame among blanks ranked worse than repeated",
 }
 
 

@@ -135,13 +135,13 @@ def _add_randomised(
 ) -> None:
     from alnus.explanation.faithfulness_network import randomised
 
-    if not seen:
-        return
-    steps = randomised(model, card, [clips for _, clips in seen], seed=study.config.seed + 1)
-    for depth, (part, similar) in enumerate(steps, start=1):
-        for (row, _), similarity in zip(seen, similar, strict=True):
-            key = {"set": row.split, "source": row.source, "patient_id": row.patient_id, "video": row.video}
-            made.rows["randomised"].append(key | {"depth": depth, "part": part, "similarity": similarity})
+    for row, clips in seen:
+        similar = randomised(model, card, clips, seed=zlib.crc32(str(row.video).encode()) + study.config.seed)
+        key = {"set": row.split, "source": row.source, "patient_id": row.patient_id, "video": row.video}
+        made.rows["randomised"] += [
+            key | {"depth": depth, "part": part, "similarity": similarity}
+            for depth, (part, similarity) in enumerate(similar.items(), start=1)
+        ]
 
 
 def _masks(study: Study, sample: Sample, made: Tables) -> LesionMasks | None:
