@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -41,6 +42,7 @@ def describe(*, in_channels: int = 3, num_classes: int = 2) -> list[Description]
     return [_described(name, depth, in_channels, num_classes) for name, depth in pairs]
 
 
+@cache
 def _described(name: str, depth: int, in_channels: int, num_classes: int) -> Description:
     known = facts(name)
     shape = (in_channels, known.frames, known.side_px, known.side_px)
