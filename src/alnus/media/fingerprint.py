@@ -143,4 +143,4 @@ def _both_sides(frames: FloatArray, down: FloatArray, across: FloatArray) -> Flo
     count, height, width = frames.shape
     once = (frames.reshape(-1, width) @ across.T).reshape(count, height, -1).swapaxes(1, 2)  # (T, across, h)
     twice = (once.reshape(-1, height) @ down.T).reshape(count, len(across), -1)
-    return twice.swapaxes(1, 2)  # (T, down, across)
+    return np.asarray(twice.swapaxes(1, 2), np.float32)  # (T, down, across)
