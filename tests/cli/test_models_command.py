@@ -19,9 +19,8 @@ def test_the_list_is_the_same_for_people_and_for_programs():
     assert {row["name"] for row in rows} == set(NAMES)
     assert len(rows) == sum(len(facts(name).depths) for name in NAMES)
     for row in rows:
-        line = next(
-            line for line in text.splitlines() if line.split()[:1] == [row["name"]] and f"{row['depth']}" in line
-        )
+        depth = f"{row['depth']}{'*' if row['default'] else ''}"
+        (line,) = [line for line in text.splitlines() if line.split()[:1] == [row["name"]] and depth in line.split()]
         assert f"{row['parameters'] / 1e6:.1f} M" in line
         assert line.endswith(f"{row['gflops']:.1f}")
     assert all(accepted in text for row in rows for accepted in row["accepts"])
