@@ -2,15 +2,14 @@
 
 A network is explained through `features(clip)`, its last stage as (batch, channels, frames', height', width'), and
 `head(features)`, the logits: whatever has these two is explained.
-Source: Selvaraju et al., "Grad-CAM", ICCV 2017, section 3; for the frames' weights Draelos and Carin, "HiResCAM",
-arXiv:2011.08891, section 3.
+Source: Selvaraju et al., "Grad-CAM", ICCV 2017, section 3.
 Departures: the map has a time axis. The gradient's mean is taken over space and time; in the networks of frames that is
 also each frame's own mean, because their logits are the mean of the frames' logits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -80,11 +79,8 @@ def explain_clip(
     gradient, *early = torch.autograd.grad(logits[:, target].sum(), [features, *held])
     size = (clip.shape[2], clip.shape[3], clip.shape[4])
     with torch.no_grad():
-        cells = functional.relu((gradient.mean((2, 3, 4), keepdim=True) * features).sum(1))
-        evidence, measure = None, ""
-        if with_evidence:
-            stages = list(zip(early, held, strict=True))
-            evidence, measure = _evidence(cells, stages, frames=size[0])
+        cells, *first = [_map(*stage) for stage in zip([gradient, *early], [features, *held], strict=True)]
+        evidence, measure = _evidence(cells, first, frames=size[0]) if with_evidence else (None, "")
         return ClipExplanation(logits.softmax(1)[:, target].detach(), cells.detach(), size, evidence, measure)
 
 
@@ -105,18 +101,21 @@ def frame_evidence(model: Network, clip: Tensor, *, target: int = METASTASIS) ->
     return evidence
 
 
-def _evidence(cells: Tensor, early: list[tuple[Tensor, Tensor]], *, frames: int) -> tuple[Tensor, str]:
+def _map(gradient: Tensor, activation: Tensor) -> Tensor:
+    """Return Grad-CAM at a stage, (batch, frames', height', width'): its channels, weighed by their mean gradient."""
+    return functional.relu((gradient.mean((2, 3, 4), keepdim=True) * activation).sum(1))
+
+
+def _evidence(cells: Tensor, first: Sequence[Tensor], *, frames: int) -> tuple[Tensor, str]:
     """Return the evidence of each frame, (batch, frames), and what it is in words.
 
-    cells: (batch, frames', height', width'). early: gradient and activation of the first stage, where it was recorded.
+    cells: (batch, frames', height', width'). first: the same at the first stage, where that was recorded.
     """
     if cells.shape[1] == frames:
         return cells.mean((2, 3)), "mean of the frame's Grad-CAM"
-    if not early:
+    if not first:
         return _in_time(cells.mean((2, 3)), frames), "mean of the Grad-CAM, linear between the stages' merged frames"
-    gradient, activation = early[0]
-    found = functional.relu((gradient * activation).sum(1)).mean((2, 3))  # (batch, frames of the first stage)
-    return _in_time(found, frames), "positive gradient times activation of the frame at the first stage"
+    return _in_time(first[0].mean((2, 3)), frames), "mean of the frame's Grad-CAM at the first stage"
 
 
 def _in_time(evidence: Tensor, frames: int) -> Tensor:
