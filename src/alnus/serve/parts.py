@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from alnus.serve.api import routes
+from alnus.serve.node import pages as node_pages
 from alnus.serve.pages import administration, cases, health, pictures, reporting, signing_in, uploading, worklist
 from alnus.serve.room import Room, Service
 from alnus.serve.work.worker import Workers
@@ -21,6 +22,7 @@ def routers(room: Room) -> list[APIRouter]:
         pictures.router,
         reporting.router,
         administration.router,
+        node_pages.router,
         routes.router,
     ]
 

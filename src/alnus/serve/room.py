@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from sqlmodel import Session
@@ -105,6 +106,8 @@ class Room:
     metrics: Metrics
     returners: list[Returner] = field(default_factory=list)
     login_failures: Throttle = field(default_factory=lambda: Throttle(5, 300.0))
+    fetches: SimpleQueue[str | None] = field(default_factory=SimpleQueue, repr=False)
+    """UIDs of studies that the DICOM node is to fetch; in memory alone, since a UID names a study. None: it ends."""
     uploads: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(32))
     """Places for files that are coming."""
     wake: Bell = field(default_factory=Bell)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, func, select
+from sqlmodel import col, func, select
 
 from alnus.errors import AlnusError, MediaError
 from alnus.media.pool import Worker
@@ -107,25 +107,6 @@ def _put_off(room: Room, outbound_id: str, reason: str, *, is_final: bool) -> No
 def wait_s(node: NodeSettings, attempts: int) -> float:
     """Return how long to wait after so many failed attempts: doubled each time, up to the longest."""
     return min(node.longest_wait_s, node.first_wait_s * 2.0 ** min(attempts - 1, 60))
-
-
-def retry(session: Session, outbound_id: str, *, actor: str) -> None:
-    """Send an object that was laid aside again, as if for the first time."""
-    _decided(session, outbound_id, Sending.WAITING, actor, "outbound.retry")
-
-
-def drop(session: Session, outbound_id: str, *, actor: str) -> None:
-    """Give an object up that was laid aside."""
-    _decided(session, outbound_id, Sending.DROPPED, actor, "outbound.drop")
-
-
-def _decided(session: Session, outbound_id: str, state: Sending, actor: str, action: str) -> None:
-    row = session.get(Outbound, outbound_id)
-    if row is None or row.state != Sending.DEAD:
-        return  # another administrator was faster
-    row.state, row.attempts, row.next_try_s, row.changed_s = state, 0, time.time(), time.time()
-    session.add(row)
-    note(session, actor, action, row.id)
 
 
 def tidy(room: Room) -> None:

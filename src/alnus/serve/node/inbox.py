@@ -45,11 +45,11 @@ def keep(room: Room, coming: Incoming, *, uid: str, sender: str) -> Verdict:
     """
     with coming:
         file = coming.finished()
-    with _KEEPING, room.database.writing() as session:
-        verdict = _kept(room, session, file, sop_key(room.secret, uid), sender)
-        if verdict is not Verdict.NEW:
-            _drop_blob(room, session, file.sha256)
-    return verdict
+    try:
+        with _KEEPING, room.database.writing() as session:
+            return _kept(room, session, file, sop_key(room.secret, uid), sender)
+    finally:
+        file.path.unlink(missing_ok=True)
 
 
 def is_known(session: Session, key: str) -> bool:
@@ -73,8 +73,9 @@ def _kept(room: Room, session: Session, file: Received, key: str, sender: str) -
         return Verdict.KNOWN
     else:
         known.state, known.received_s = Kept.KEPT, time.time()  # a file that could not be used is tried once more
-    linked(file.path, inbox_path(room.folders, file.sha256))
     session.add(known)
+    session.flush()
+    link(file.path, inbox_path(room.folders, file.sha256))
     return Verdict.NEW
 
 
@@ -83,8 +84,8 @@ def _is_failed(session: Session, instance: NodeInstance) -> bool:
     return job is not None and instance.state == Kept.DONE and job.state == State.FAILED
 
 
-def linked(source: Path, target: Path) -> None:
-    """Give a file a second name, on the disk for good; nothing where it has it. Raises OSError."""
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, on the disk for good, unless there is one already. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.link(source, target)
@@ -118,16 +119,12 @@ def _drop_blob(room: Room, session: Session, sha256: str) -> None:
 
 
 def sweep_inbox(room: Room) -> None:
-    """Remove what lies in the inbox, and received, of which no row knows: its sender never got success for an answer.
+    """Remove what lies in the inbox of which no row knows: its sender never got success for an answer.
 
     To be called before anything is received.
     """
     with room.database.reading() as session:
         needed = set(session.exec(select(NodeInstance.sha256).where(NodeInstance.state != Kept.DONE)))
-        known = needed | set(session.exec(select(Video.sha256)))
     for path in inbox_path(room.folders, "any").parent.glob("*"):
         if path.name not in needed:
-            path.unlink(missing_ok=True)
-    for path in room.folders.received.glob("*/*"):
-        if path.name not in known:
             path.unlink(missing_ok=True)

@@ -11,7 +11,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,8 +18,9 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
 
-from alnus.errors import AlnusError
+from alnus.errors import AlnusError, UsageError
 from alnus.media.refusal import quiet
+from alnus.serve.audit import note
 from alnus.serve.intake.receiving import Incoming
 from alnus.serve.node.classes import CLASSES
 from alnus.serve.node.inbox import Verdict, is_known, keep
@@ -33,29 +33,16 @@ PAGE = 200
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Pulled:
-    """What a fetch came to. reason: None where all went well; no UID is in it."""
-
-    at_s: float
-    found: int
-    new: int
-    reason: str | None = None
-
-
 class Puller:
     """A thread that fetches what it is asked for, and looks for new studies at intervals where it is told to.
 
-    What was asked for is in memory alone, since a UID names a study: after a crash it is to be asked for again; what
-    had come is kept.
+    What a fetch came to is in the audit log. After a crash a study is to be asked for again; what had come is kept.
     """
 
     def __init__(self, room: Room, arrived: Callable[[], object]) -> None:
         self._room, self._arrived = room, arrived
-        self._wanted: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="dicomweb", daemon=True)
         self._is_ending = False
-        self.last: list[Pulled] = []
 
     def start(self) -> None:
         """Begin."""
@@ -64,14 +51,8 @@ class Puller:
     def stop(self) -> None:
         """End after the instance at hand."""
         self._is_ending = True
-        self._wanted.put(None)
+        self._room.fetches.put(None)
         self._thread.join(timeout=10)
-
-    def want(self, study: str) -> None:
-        """Ask for a study by its UID. Raises AlnusError where that is none."""
-        if not UID(study.strip()).is_valid or len(study.strip()) > 64:
-            raise AlnusError("this is no study instance UID")
-        self._wanted.put(study.strip())
 
     def _run(self) -> None:
         poll_s = self._room.settings.node.poll_s
@@ -79,15 +60,16 @@ class Puller:
         while not self._is_ending:
             wait_s = None if poll_s is None else max(0.0, next_s - time.monotonic())
             try:
-                study = self._wanted.get(timeout=wait_s)
+                study = self._room.fetches.get(timeout=wait_s)
                 if study is None:
                     return
             except queue.Empty:
                 study, next_s = None, time.monotonic() + (poll_s or 0)
-            self.last = [*self.last[-9:], self._pulled(study)]
+            self._fetch(study)
 
-    def _pulled(self, study: str | None) -> Pulled:
+    def _fetch(self, study: str | None) -> None:
         found = new = 0
+        reason = None
         try:
             for is_new in pull(self._room, study):
                 found, new = found + 1, new + is_new
@@ -99,8 +81,17 @@ class Puller:
             status = getattr(getattr(error, "response", None), "status_code", None)
             reason = str(error) if isinstance(error, AlnusError) else f"{type(error).__name__} {status or ''}".strip()
             log.warning("a fetch ended early: %s", reason)
-            return Pulled(time.time(), found, new, reason)
-        return Pulled(time.time(), found, new)
+        if study is not None or new or reason:
+            with self._room.database.writing() as session:
+                note(session, "system", "node.fetch", None, {"found": found, "new": new, "reason": reason})
+
+
+def ask(room: Room, study: str) -> None:
+    """Ask for a study by its UID. Raises UsageError where that is none."""
+    study = study.strip()
+    if not UID(study).is_valid:
+        raise UsageError("this is no study instance UID")
+    room.fetches.put(study)
 
 
 def pull(room: Room, study: str | None) -> Iterator[bool]:

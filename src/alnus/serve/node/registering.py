@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import secrets
 
 from sqlmodel import Session, col, select
 
 from alnus.serve.database.tables import Job, Result, State, Video
 from alnus.serve.intake.receiving import Received
 from alnus.serve.intake.submission import submit
-from alnus.serve.node.inbox import inbox_path, linked
+from alnus.serve.node.inbox import inbox_path, link
 from alnus.serve.node.tables import Kept, Kind, NodeInstance, Outbound
 from alnus.serve.room import Room
 
@@ -28,9 +29,10 @@ def register(room: Room, instance: NodeInstance) -> None:
 
     Raises QueueFullError where too many wait.
     """
-    file = Received(instance.sha256, instance.size_bytes, room.folders.blob(instance.sha256))
-    linked(inbox_path(room.folders, instance.sha256), file.path)
-    whose = room.registrar.whose(file.path)
+    source = inbox_path(room.folders, instance.sha256)
+    whose = room.registrar.whose(source)
+    file = Received(instance.sha256, instance.size_bytes, room.folders.incoming / secrets.token_hex(16))
+    link(source, file.path)  # the room moves it away; the node keeps its own name of it until all went back
     made = submit(room, file, origin="dicom", actor="system", patient_key=whose.patient, study_key=whose.study)
     with room.database.writing() as session:
         job = session.exec(select(Job).where(Job.video_id == made.video_id).with_for_update()).one()

@@ -19,6 +19,7 @@ from alnus.serve.node.settings import NodeSettings
 def web_client(node: NodeSettings, url: str, *, most_bytes: int = 64 << 20) -> Iterator[DICOMwebClient]:
     """Yield a client of a DICOMweb service. most_bytes: of one answer. Raises UsageError."""
     session = requests.Session()
+    session.trust_env = False  # no proxy and no ~/.netrc of the environment: patients go to this address and no other
     session.headers.update(_login(node))
     adapter = _Bounded(timeout_s=node.timeout_s, most_bytes=most_bytes)
     session.mount("http://", adapter)

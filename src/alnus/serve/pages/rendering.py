@@ -32,7 +32,10 @@ class NavEntry:
 
 
 NAV: list[NavEntry] = [NavEntry("/", "Worklist"), NavEntry("/upload", "Upload")]
-ADMIN_NAV: list[NavEntry] = [NavEntry("/admin", "Administration", for_admins=True)]
+ADMIN_NAV: list[NavEntry] = [
+    NavEntry("/admin", "Administration", for_admins=True),
+    NavEntry("/admin/node", "DICOM", for_admins=True),
+]
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
