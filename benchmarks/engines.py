@@ -51,7 +51,8 @@ TITLES = {
     "resnet3d": "ResNet-3D-18 16×112²",
 }
 TARGETS = {"tin": (3.0, 5.0), "r2plus1d": (3.0, 6.0), "resnet3d": (2.5, 4.8)}  # float accuracy, int8 (DESIGN.md 5)
-CLIPS, CALIBRATION = 6, 12  # checked, and in all: the others calibrate int8
+CLIPS = 6  # that are compared; as many others calibrate int8
+VIDEOS = 12
 PACKAGES = ("onnx", "onnxruntime", "openvino", "nncf")
 Run = Callable[[], object]
 
@@ -111,9 +112,9 @@ def build_like(network: Network) -> Network:
     return copy.deepcopy(network).eval()
 
 
-def configured(name: str) -> NetworkConfig:
-    """Return the published size of a network; `image8` sees TIN's eight frames."""
-    preset = load_preset("paper")["networks"]
+def configured(name: str, preset_name: str) -> NetworkConfig:
+    """Return a preset's size of a network; `image8` sees TIN's eight frames."""
+    preset = load_preset(preset_name)["networks"]
     values = preset["tin" if name == "image8" else name]
     return NetworkConfig.model_validate({**values, "dropout": 0.0, "weights": None})
 
@@ -143,7 +144,7 @@ def lively(name: str, config: NetworkConfig, clips: Tensor) -> Network:
 def real_store(folder: Path) -> tuple[CineStore, str]:
     """Return a store of some real ultrasound videos, or of the phantom's, and whose they are."""
     data = Path(os.environ.get("ALNUS_SAMPLE_DATA", HERE.parents[1] / "shared" / "data"))
-    videos = sorted((data / "lung_us" / "videos").rglob("*.*"))[:CLIPS]
+    videos = sorted((data / "lung_us" / "videos").rglob("*.*"))[:VIDEOS]
     whose = "lung ultrasound (covid19_pocus_ultrasound)"
     if not videos:
         table = write_phantom(folder / "phantom", PhantomConfig(patients=(8, 2, 2), seed=0, format="avi"))
@@ -210,17 +211,19 @@ def ratio(first: list[float], second: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(first, second, strict=True))
 
 
-def prepared(name: str, store: CineStore, without: set[str]) -> tuple[dict[str, Run], dict[str, float]]:
+def prepared(
+    name: str, store: CineStore, without: set[str], count: int, preset: str
+) -> tuple[dict[str, Run], dict[str, float]]:
     """Return a network's runs, rivals' and ours, and the largest change of a probability by each engine."""
-    config = configured(name)
-    clips = real_clips(store, config, CALIBRATION)
-    network = lively(name, config, clips[:CLIPS])
+    config = configured(name, preset)
+    clips = real_clips(store, config, 2 * count)
+    network = lively(name, config, clips[:count])
     card = ModelCard(name="image" if name == "image8" else name, source=name, network=config)
-    engines = engines_of(network, card, clips[CLIPS:], without)
+    engines = engines_of(network, card, clips[count:], without)
     reference = TorchEngine(network, batch_size=1)
-    expected = reference.logits(clips[:CLIPS]).softmax(1)[:, 1]
+    expected = reference.logits(clips[:count]).softmax(1)[:, 1]
     print(f"{name}: probabilities {float(expected.min()):.2f} to {float(expected.max()):.2f}", flush=True)
-    changes = {key: agreement(engine, reference, clips[:CLIPS]).largest_change for key, engine in engines.items()}
+    changes = {key: agreement(engine, reference, clips[:count]).largest_change for key, engine in engines.items()}
     clip = clips[:1].clone()
     for key, run in (theirs := rivals(network, clip)).items():
         gap = float((run().softmax(1)[:, 1] - expected[:1]).abs().max())  # type: ignore[attr-defined]
@@ -354,6 +357,8 @@ def main() -> None:
     """Measure, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--clips", type=int, default=CLIPS)
+    parser.add_argument("--preset", default="paper", help="small: a trial of this program, not a result")
     parser.add_argument("--networks", default="tin,image8,r2plus1d,resnet3d")
     parser.add_argument("--without", default="")
     parser.add_argument("--out", type=Path, default=HERE)
@@ -366,7 +371,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store, whose = real_store(Path(folder))
         for name in names:
-            made, changes[name] = prepared(name, store, without)
+            made, changes[name] = prepared(name, store, without, arguments.clips, arguments.preset)
             runs |= made
         seconds = measured(runs, arguments.rounds)
     rows = [row for name in names for row in summary(name, seconds, changes[name])]
@@ -383,7 +388,7 @@ def main() -> None:
         "load_after": os.getloadavg()[0],
         "rounds": arguments.rounds,
         "versions": found,
-        "clips": CLIPS,
+        "clips": arguments.clips,
         "whose": whose,
         "results": rows,
         "seconds": seconds,

@@ -373,3 +373,23 @@ def test_int8_is_near_pytorch_on_the_clips_that_it_was_calibrated_with(drafts, c
 
 def test_a_predictor_is_what_open_predictor_returns(model):
     assert isinstance(open_predictor(model), Predictor)
+
+
+def test_a_heatmap_by_openvino_is_pytorchs(drafts, clips):
+    from alnus.explanation.attribution import explain_clip
+    from alnus.inference.explaining import EngineStages
+
+    network, card = load_model(drafts["tin"][0])
+    expected = explain_clip(network, clips, with_evidence=True)
+    found = explain_clip(EngineStages(network, card, precision="float32"), clips, with_evidence=True)
+    torch.testing.assert_close(found.probability, expected.probability, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.cells, expected.cells, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(found.evidence, expected.evidence, rtol=1e-3, atol=1e-5)
+    assert float(found.cells.max()) > 0
+
+
+def test_a_heatmap_by_openvino_of_a_network_that_merges_frames_is_refused(model):
+    from alnus.inference.explaining import EngineStages
+
+    with pytest.raises(UsageError, match="a heatmap by OpenVINO is of tin and image"):
+        EngineStages(*load_model(model))

@@ -6,7 +6,7 @@ import logging
 import warnings
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alnus.errors import WeightsError
 from alnus.inference.engines import require
@@ -17,14 +17,28 @@ CLIP, LOGITS = "clip", "logits"
 MOST_CLIPS = 1024  # at once
 
 
-def onnx_graph(network: nn.Module, shape: tuple[int, int, int, int]) -> bytes:
+class LastStage(nn.Module):
+    """A network up to its last stage, which Grad-CAM explains it by."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Return the last stage: (batch, channels, frames', height', width')."""
+        features: Tensor = self.network.features(clip)  # type: ignore[operator] # every network's method
+        return features
+
+
+def onnx_graph(network: nn.Module, shape: tuple[int, int, int, int], *, last_stage: bool = False) -> bytes:
     """Return the ONNX file of a network with folded normalisations: (batch, *shape) float32 -> (batch, classes) logits.
 
-    shape: (channels, frames, height, width). Raises WeightsError where the network has an operation that ONNX has not.
+    shape: (channels, frames, height, width). last_stage: give the last stage instead of the logits. Raises WeightsError
+    where the network has an operation that ONNX has not.
     """
     require("onnx", conversion=True)
     made = plain(folded(network).cpu().float())
-    program = _traced(made, torch.zeros(2, *shape))
+    program = _traced(LastStage(made).eval() if last_stage else made, torch.zeros(2, *shape))
     graph: bytes = program.model_proto.SerializeToString()
     return graph
 
@@ -46,7 +60,7 @@ def _plain(conv: TemporalConvolution) -> nn.Conv3d:
     return made
 
 
-def _traced(network: nn.Module, clips: torch.Tensor) -> torch.onnx.ONNXProgram:
+def _traced(network: nn.Module, clips: Tensor) -> torch.onnx.ONNXProgram:
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     try:
@@ -68,6 +82,7 @@ def _traced(network: nn.Module, clips: torch.Tensor) -> torch.onnx.ONNXProgram:
     finally:
         exporter.setLevel(level)
     assert program is not None  # the exporter of torch.export returns the program
-    if isinstance(program.model.graph.inputs[0].shape[0], int):
+    shape = program.model.graph.inputs[0].shape
+    if shape is None or isinstance(shape[0], int):
         raise WeightsError("the network cannot be written for any number of clips: it holds its batch fixed")
     return program

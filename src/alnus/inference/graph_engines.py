@@ -90,10 +90,14 @@ class OpenVinoEngine:
 
     def logits(self, clips: Tensor) -> Tensor:
         """(clips, channels, frames, height, width) -> (clips, classes) float64 on the CPU."""
+        return self.outputs(clips).double()
+
+    def outputs(self, clips: Tensor) -> Tensor:
+        """Return what the graph computes of each clip, float32 on the CPU."""
         if self._request is None:
             self._request = self._compiled(tuple(clips.shape[1:])).create_infer_request()
         parts = [self._request.infer({0: part.numpy()})[0].copy() for part in torch.split(clips, self._at_once)]
-        return torch.from_numpy(np.concatenate(parts)).double()
+        return torch.from_numpy(np.concatenate(parts))
 
     def _compiled(self, shape: Shape) -> Any:
         import openvino

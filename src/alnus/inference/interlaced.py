@@ -165,14 +165,27 @@ class InterlacedResNet(nn.Module):
         self.blocks = nn.ModuleList(PartedBlock(*pair) for pair in zip(blocks, outputs, strict=True))
         self.fc = network.fc
 
-    def forward(self, clip: Tensor) -> Tensor:
-        """Return the logits of each clip."""
+    def _last_stage(self, clip: Tensor) -> Tensor:
         x = clip.transpose(1, 2).flatten(0, 1)  # (batch * frames, channels, height, width)
         parts: Parts = tuple(functional.max_pool2d(functional.relu(part), 3, 2, 1) for part in self.stem(x))
         for block in self.blocks:
             parts = block(*parts)
-        pooled = parts[0].mean((2, 3)).reshape(-1, self.frames, parts[0].shape[1]).mean(1)
-        logits: Tensor = self.fc(pooled)
+        return parts[0]  # (batch * frames, channels, height / 32, width / 32)
+
+    def features(self, clip: Tensor) -> Tensor:
+        """Return the last stage of each frame: (batch, channels, frames, height / 32, width / 32)."""
+        last = self._last_stage(clip)
+        return last.reshape(-1, self.frames, *last.shape[1:]).transpose(1, 2)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Return the logits: the mean over the frames of each frame's."""
+        logits: Tensor = self.fc(features.mean((2, 3, 4)))
+        return logits
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Return the logits of each clip."""
+        pooled = self._last_stage(clip).mean((2, 3))  # no transposition of pixels
+        logits: Tensor = self.fc(pooled.reshape(-1, self.frames, pooled.shape[1]).mean(1))
         return logits
 
 

@@ -115,7 +115,7 @@ class Predictor:
 
 
 def open_predictor(
-    directory: Path,
+    directory: Path | str,
     *,
     engine: str | None = None,
     precision: str = "auto",
@@ -132,6 +132,7 @@ def open_predictor(
     it on the first clips.
     clips: that will be asked about, roughly. Raises UsageError for an engine that cannot be used, WeightsError.
     """
+    directory = Path(directory)
     engine = engine or card_of(directory).network.inference.engine
     check_engine(engine, precision)
     device = device or default_device()

@@ -1,6 +1,6 @@
 """int8 for OpenVINO: weights and activations in 8 bits, the ranges taken from the user's own clips.
 
-What moves TIN's frames stays in floating point: the offsets, the matrix and its product.
+What moves TIN's frames stays in floating point: the offsets, the matrix, and the channels that it moves.
 """
 
 from __future__ import annotations
@@ -45,10 +45,30 @@ def quantised(model: Any, clips: Tensor) -> Any:
 def _stays_floating(operation: Any) -> bool:
     kind = operation.get_type_name()
     if kind == "Convolution":
-        return len(operation.output(0).get_partial_shape()) == 3  # over time alone: TIN's offsets and weights
+        over_time = len(operation.output(0).get_partial_shape()) == 3  # TIN's offsets and weights
+        return over_time or _made_by(operation, "Reshape", "MatMul")  # of what was moved
     if kind == "MatMul":
         return bool(operation.input_value(1).get_node().get_type_name() != "Constant")
+    if kind == "Add":
+        return any("Reshape" in _readers(reader) for reader in _readers(operation).get("Relu", []))  # will be moved
     return kind in FLOATING
+
+
+def _made_by(operation: Any, *kinds: str) -> bool:
+    """Return whether an operation's first input comes from operations of these kinds, the nearest first."""
+    for kind in kinds:
+        operation = operation.input_value(0).get_node()
+        if operation.get_type_name() != kind:
+            return False
+    return True
+
+
+def _readers(operation: Any) -> dict[str, list[Any]]:
+    """Return the operations that read an operation's output, by their kind."""
+    found: dict[str, list[Any]] = {}
+    for port in operation.output(0).get_target_inputs():
+        found.setdefault(port.get_node().get_type_name(), []).append(port.get_node())
+    return found
 
 
 def _quantiser() -> Any:

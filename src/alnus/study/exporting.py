@@ -134,7 +134,7 @@ def _judged(
         if not found.holds:
             raise WeightsError(
                 f"int8 changed a probability by {found.largest_change:.2g} on {found.clips} clips, more than "
-                f"{found.bound:g}, and there are no labels to judge it by the AUC: nothing was written"
+                f"{found.bound:g}, and too few patients have a label to judge it by the AUC: nothing was written"
             )
         return found
     with reporter.progress("Scoring in float32 and int8") as progress:
