@@ -197,6 +197,9 @@ def test_a_comparison_of_two_sources_gets_a_page_too(tmp_path: Path, results: di
     compared = {"phantom": False, "confidence": 0.95, "sets": {"all": {**pair, "sources": body["sources"]}}}
     page = write_table_report(compared, tmp_path / "compared.html").read_text(encoding="utf-8")
     assert "TIN vs Static image" in page
+    named = write_table_report({**compared, "a": "tin", "b": "image"}, tmp_path / "named.html").read_text()
+    assert "TIN, the first of the two, reached an AUC" in named
+    assert "flattered" not in named.split("On this set")[0]
     assert f"{body['patients']} patients, {body['positive']} with metastasis" in page
 
 

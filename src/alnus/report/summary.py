@@ -50,8 +50,10 @@ def _population(files: RunFiles, name: str, body: Mapping[str, Any]) -> str:
 def lead_network(files: RunFiles) -> str | None:
     """Return the network of the primary comparison, else that with the highest validation AUC; None where none says.
 
-    Neither looks at a test set, whose best network is likely to be flattered.
+    Neither looks at a test set, whose best network is likely to be flattered. Of `compare`: the first of the two.
     """
+    if "a" in files.results:
+        return str(files.results["a"])
     if isinstance(primary := files.results.get("primary"), Mapping):
         return str(primary["a"])
     best: dict[str, list[float]] = {}
@@ -86,6 +88,8 @@ def _points(files: RunFiles, body: Mapping[str, Any], lead: str | None) -> list[
 def _why(files: RunFiles, chosen: str, lead: str | None) -> str:
     if chosen != lead:
         return "the network with the highest AUC here, which is likely to be flattered"
+    if "a" in files.results:
+        return "the first of the two"
     if isinstance(files.results.get("primary"), Mapping):
         return "the network of the primary comparison"
     return "the network with the highest validation AUC"
@@ -152,9 +156,10 @@ def _rival_sentences(models: Sources, chosen: str) -> list[str]:
     best, mine = models[str(highest)], models[chosen].get("auc")
     if has_estimate(mine) and mine["estimate"] >= best["auc"]["estimate"]:
         return []
+    named = in_sentence(title_of(str(highest), models))
     return [
-        f"On this set {in_sentence(title_of(str(highest), models))} had the highest AUC, {number(best['auc']['estimate'])} "
-        f"({interval(best['auc'])}); picked for being the highest, it is likely to be flattered."
+        f"On this set {named} had the highest AUC, {number(best['auc']['estimate'])} ({interval(best['auc'])}); picked "
+        "for being the highest, it is likely to be flattered."
     ]
 
 
