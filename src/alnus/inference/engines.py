@@ -26,7 +26,7 @@ PRECISIONS: dict[EngineName, tuple[Precision, ...]] = {
     "onnx": ("float32",),
     "openvino": ("float32", "bf16", "fp16", "int8"),
 }
-PACKAGES: dict[EngineName, tuple[str, ...]] = {"onnx": ("onnxruntime",), "openvino": ("openvino",)}
+PACKAGES: dict[EngineName, tuple[str, ...]] = {"onnx": ("onnxruntime", "onnx"), "openvino": ("openvino",)}
 CONVERTERS = ("onnx", "onnxscript")  # what turns a network into a graph
 INSTALL = "pip install 'alnus[engines]'"
 REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -69,6 +69,7 @@ def predict(
                 rows.append(_row(sample, card, score, splits or {}))
             if progress is not None:
                 progress(done, total)
+        log.info("%s", predictor.answer)
         if answers is not None:
             answers.append(predictor.answer)
     _report(failed, excluded)
