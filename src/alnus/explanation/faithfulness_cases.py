@@ -35,7 +35,7 @@ def lesion_measures(
     a cine without evidence, is None.
     """
     cells, evidence, _ = every_frame(model, card, frames)
-    found: Measures = {"evidence": float(evidence.sum())}
+    found: Measures = {"evidence": float(cells.sum())}
     if masks is None or known is None or not masks.any():
         return found
     some = np.flatnonzero(known)

@@ -29,6 +29,10 @@ GAINS = {
 """Of the measures of results.json: above 0 the map is better than a uniform one, a frame or parts at random."""
 
 
+CENTRE = {"energy_gain_centre": "energy", "deletion_gain_centre": "deletion", "insertion_gain_centre": "insertion"}
+"""The same against a map that points to the middle."""
+
+
 def tested(body: Mapping[str, Any]) -> Named:
     """Return the networks of a set whose heatmaps were tested."""
     return [(name, source["explanation"]) for name, source in body["sources"].items() if source.get("explanation")]
@@ -74,7 +78,13 @@ def _answer(part: Mapping[str, Any]) -> str:
     known = {said: _sign(measures[key]) for key, said in GAINS.items() if has_estimate(measures.get(key))}
     said = {1: "better than chance in", -1: "worse than chance in", 0: "neither is shown in"}
     parts = [f"{words} {spoken(names)}" for sign, words in said.items() if (names := _with(known, sign))]
-    return "; ".join([*parts, *_random_weights(part)]) + "."
+    return "; ".join([*parts, *_against_centre(measures), *_random_weights(part)]) + "."
+
+
+def _against_centre(measures: Mapping[str, Any]) -> list[str]:
+    """Return in which tests the middle of the picture does better than the map, which is no small thing to know."""
+    better = [said for key, said in CENTRE.items() if _sign(measures.get(key)) < 0]
+    return [f"the middle of the picture does better than the map in {spoken(better)}"] if better else []
 
 
 def _with(known: Mapping[str, int], sign: int) -> list[str]:

@@ -83,9 +83,10 @@ def _caveat(files: RunFiles) -> str:
     return (
         "An altered cine is unlike any that the network was trained on. A fall shows that the network draws on what "
         "was taken away, not that a network trained without it would do worse; where no fall is shown, a small one is "
-        f"not excluded: the {share(files.confidence)} intervals say how small. P values are DeLong’s, with Holm’s "
-        "correction over all motion tests of all networks and test sets together; they are apart from the declared "
-        "comparisons. The altered scores are in motion.csv."
+        f"not excluded: the {share(files.confidence)} intervals say how small. Where shuffling lowers the AUC and "
+        "reversal does not, jumps from frame to frame that no cine has are a likelier cause than a lost order. "
+        "P values are DeLong’s, with Holm’s correction over all motion tests of all networks and test sets together; "
+        "they are apart from the declared comparisons. The altered scores are in motion.csv."
     )
 
 
