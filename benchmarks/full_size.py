@@ -2,9 +2,10 @@
 
 A step's time is the difference between a training of STEPS + 1 steps and one of a single step, divided by STEPS; a
 prediction's the difference between STEPS + 1 videos and one: what both share (imports, reading, validation) cancels.
-Memory is the largest resident set of the process. Writes full_size.json and full_size.md beside this file.
+Memory is the largest resident set of the process. Writes full_size.json and full_size.md beside this file; networks
+that are not measured keep their row, with its date.
 
-    python benchmarks/full_size.py [--steps 3]
+    python benchmarks/full_size.py [--steps 3] [--networks tin,x3d]
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ INPUTS = {
     "r2plus1d": "R(2+1)D-18 16×112²",
     "resnet3d": "ResNet-3D-18 16×112²",
     "image": "image-R50 224²",
+    "x3d": "X3D-M 16×224²",
+    "mvit": "MViTv2-S 16×224²",
 }
 BATCH = 2
 
@@ -56,6 +59,7 @@ def measure(name: str, table: Path, folder: Path, steps: int) -> dict[str, Any]:
     many, predicting = run("predict", str(model), *videos)
     return {
         "network": INPUTS[name],
+        "measured": now()[:16],
         "training_step_s": round((times[steps + 1] - times[1]) / steps, 2),
         "training_memory_mib": round(memory),
         "prediction_s": round((many - one) / steps, 2),
@@ -72,15 +76,29 @@ def table_of(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(str(row[column]) for column in columns) + " |" for row in results])
 
 
+def kept_rows() -> dict[str, dict[str, Any]]:
+    """Return the rows of full_size.json by network; a row from before they had dates gets the file's."""
+    path = HERE / "full_size.json"
+    if not path.is_file():
+        return {}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    rows = [{"network": row["network"], "measured": record["made"][:16]} | row for row in record["results"]]
+    return {row["network"]: row for row in rows}
+
+
 def main() -> None:
     """Measure every network on a small phantom cohort and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=3)
-    steps = parser.parse_args().steps
+    parser.add_argument("--networks", default=",".join(INPUTS))
+    given = parser.parse_args()
+    steps, wanted = given.steps, given.networks.split(",")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table = write_phantom(folder / "phantom", PhantomConfig(patients=(16, 16, 4), seed=0, format="avi"))
-        results = [measure(network, table, folder, steps) for network in INPUTS]
+        measured = {INPUTS[network]: measure(network, table, folder, steps) for network in wanted}
+    rows = kept_rows() | measured
+    results = [rows[title] for title in INPUTS.values() if title in rows]
     record = {"made": now(), "machine": machine(), "versions": versions(), "batch": BATCH, "results": results}
     (HERE / "full_size.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     about = (
