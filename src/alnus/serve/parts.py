@@ -7,6 +7,9 @@ from fastapi import APIRouter
 from alnus.serve.api import routes
 from alnus.serve.node import pages as node_pages
 from alnus.serve.pages import administration, cases, health, pictures, reporting, signing_in, uploading, worklist
+from alnus.serve.readers import pages as reader_pages
+from alnus.serve.readers import studies
+from alnus.serve.readers.blinding import closed_while_reading
 from alnus.serve.room import Room, Service
 from alnus.serve.work.worker import Workers
 
@@ -16,12 +19,11 @@ def routers(room: Room) -> list[APIRouter]:
     return [
         signing_in.router,
         health.router,
-        worklist.router,
         uploading.router,
-        cases.router,
-        pictures.router,
-        reporting.router,
+        *map(closed_while_reading, (worklist.router, cases.router, pictures.router, reporting.router)),
         administration.router,
+        reader_pages.router,
+        studies.router,
         node_pages.router,
         routes.router,
     ]

@@ -31,9 +31,10 @@ class NavEntry:
     for_admins: bool = False
 
 
-NAV: list[NavEntry] = [NavEntry("/", "Worklist"), NavEntry("/upload", "Upload")]
+NAV: list[NavEntry] = [NavEntry("/", "Worklist"), NavEntry("/readings", "My readings"), NavEntry("/upload", "Upload")]
 ADMIN_NAV: list[NavEntry] = [
     NavEntry("/admin", "Administration", for_admins=True),
+    NavEntry("/admin/studies", "Reader studies", for_admins=True),
     NavEntry("/admin/node", "DICOM", for_admins=True),
 ]
 

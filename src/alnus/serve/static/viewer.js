@@ -7,8 +7,8 @@ class Cine {
   static DECODED = 96;
   static MOST_BYTES = 512 * 2 ** 20;
 
-  constructor(video, frames) {
-    this.video = video;
+  constructor(address, frames) {
+    this.address = address;
     this.frames = frames;
     this.packs = new Map();
     this.bitmaps = new Map();
@@ -26,7 +26,7 @@ class Cine {
   async fetched(number) {
     try {
       const first = number * Cine.PACK;
-      const answer = await fetch(`/videos/${this.video}/frames?first=${first}&count=${Cine.PACK}`);
+      const answer = await fetch(`${this.address}/frames?first=${first}&count=${Cine.PACK}`);
       if (!answer.ok) throw new Error(String(answer.status));
       const buffer = await answer.arrayBuffer(), view = new DataView(buffer), blobs = [];
       for (let at = 0; at < buffer.byteLength;) {
@@ -72,7 +72,7 @@ class Cine {
   }
 
   async lossless(index) {
-    const answer = await fetch(`/videos/${this.video}/frames/${index}.png`);
+    const answer = await fetch(`${this.address}/frames/${index}.png`);
     return answer.ok ? createImageBitmap(await answer.blob()) : null;
   }
 }
@@ -81,8 +81,8 @@ class Cine {
 class Heat {
   static STOPS = [[0, 0, 4], [31, 12, 72], [85, 15, 109], [136, 34, 106], [186, 54, 85], [227, 89, 51], [249, 140, 10], [249, 201, 50], [252, 255, 164]];
 
-  static async loaded(video, network) {
-    const answer = await fetch(`/videos/${video}/heat/${network}`);
+  static async loaded(address, network) {
+    const answer = await fetch(`${address}/heat/${network}`);
     if (!answer.ok) return null;
     const buffer = await answer.arrayBuffer(), head = new DataView(buffer);
     return new Heat(new Uint8Array(buffer, 12), head.getUint32(4, true), head.getUint32(8, true));
@@ -124,7 +124,8 @@ class Viewer {
   constructor(data) {
     this.data = data;
     this.say = words();
-    this.cine = new Cine(data.video, data.frames);
+    this.address = data.at ?? `/videos/${data.video}`; // a reader study's says nothing about the video
+    this.cine = new Cine(this.address, data.frames);
     this.canvas = document.getElementById("canvas");
     this.context = this.canvas.getContext("2d");
     this.heats = new Map();
@@ -156,7 +157,7 @@ class Viewer {
     const network = this.network;
     this.drawCurve();
     if (!network || network.keyframe === null) return;
-    if (!this.heats.has(network.key)) this.heats.set(network.key, await Heat.loaded(this.data.video, network.key));
+    if (!this.heats.has(network.key)) this.heats.set(network.key, await Heat.loaded(this.address, network.key));
     this.draw();
   }
 
@@ -325,11 +326,13 @@ class Viewer {
     const isRange = event.target.matches("input[type=range]");
     const more = (by) => {
       const opacity = document.getElementById("opacity");
+      if (!opacity) return; // where no heat is shown
       opacity.value = Number(opacity.value) + by;
       this.draw();
     };
     const toggle = () => {
       const heat = document.getElementById("heat");
+      if (!heat) return;
       heat.checked = !heat.checked;
       this.draw();
     };
