@@ -27,14 +27,17 @@ from node_rooms import NAME, NUMBER, node_settings, us_cine  # noqa: E402
 from pydicom import dcmread, dcmwrite, examples  # noqa: E402
 from reading_rooms import opened, write_run  # noqa: E402
 
+from alnus.serve.intake.receiving import sweep  # noqa: E402
 from alnus.serve.node import courier, listening, registering  # noqa: E402
 from alnus.serve.node.node import Node  # noqa: E402
 from alnus.serve.work import worker  # noqa: E402
+from alnus.serve.work.returning import drop_orphans  # noqa: E402
 from alnus.serve.work.worker import STEPS, Workers  # noqa: E402
 
 HTTP, DICOM, NODE = 8042, 4242, 11112
 ORTHANC = f"http://127.0.0.1:{HTTP}"
 PLUGINS = "/usr/share/orthanc/plugins"
+FETCHES = "select detail from audit_log where action = 'node.fetch' order by id"
 
 
 def before(module, name):
@@ -103,6 +106,8 @@ def serve(settings, log, stage=None):
             how, module, name = STAGES[stage]
             how(module, name)
         room, _ = opened(settings)
+        sweep(room.folders)
+        drop_orphans(room)
         services = [room.registrar, Node(room), Workers(room)]
         for service in services:
             service.start()
@@ -270,22 +275,22 @@ def chain(model, folder, log):
 
 
 def by_web(model, folder, log):
-    """A phantom's study fetched by QIDO-RS and WADO-RS, results pushed by STOW-RS."""
+    """A phantom's study found by QIDO-RS, fetched by WADO-RS, answered by STOW-RS; then asked for by its UID again."""
     web = f"{ORTHANC}/dicom-web"
-    settings = node_settings(model, folder / "web", web, port=None, web=web)
-    source = us_cine(ManufacturerModelName="Alnus phantom")
+    settings = node_settings(model, folder / "web", web, port=None, web=web, poll_s=0.5)
+    source = us_cine(ManufacturerModelName="Alnus phantom", StudyDate=time.strftime("%Y%m%d"))
     instance = stored(source, folder / "phantom.dcm")
-    settings_fetches[:] = [source.StudyInstanceUID]
     child = serve(settings, log)
     done = finished(folder / "web" / "room.sqlite")
     kill(child)
-    child = serve(settings, log)  # asked again: known by now
-    time.sleep(3)
+    settings_fetches[:] = [source.StudyInstanceUID]
+    child = serve(settings, log)
+    until = time.monotonic() + 60
+    while len(told(folder / "web" / "room.sqlite", FETCHES)) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
     kill(child)
     rows = told(folder / "web" / "room.sqlite", "select count(*) from node_instance")[0][0]
-    asked_twice = told(
-        folder / "web" / "room.sqlite", "select detail from audit_log where action = 'node.fetch' order by id"
-    )
+    asked_twice = told(folder / "web" / "room.sqlite", FETCHES)
     return {
         "finished": done,
         "archive": seen(instance, folder),

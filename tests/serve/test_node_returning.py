@@ -342,6 +342,19 @@ def test_an_archive_that_takes_no_jpeg_gets_the_heatmap_unpacked(waiting, builde
     assert heatmap.pixel_array.shape[0] == 4
 
 
+def test_a_file_that_cannot_be_used_is_deleted_and_tried_once_more_when_it_is_sent_again(run_model, tmp_path):
+    broken = us_cine()
+    broken.PixelData = broken.PixelData[:100]
+    with running(node_settings(run_model, tmp_path / "room", "ARCHIVE@127.0.0.1:1")) as (room, node):
+        for attempt in (1, 2):
+            assert send(node.ear.port, broken) == [0x0000]
+            wait_until(lambda: [one.state for one in rows(room, NodeInstance)] == [Kept.DONE])
+            assert files_below(room.folders.received) == files_below(room.folders.root / "node") == []
+            tried = [one for one in rows(room, AuditEntry) if one.action in ("video.submit", "video.again")]
+            assert len(tried) == attempt
+        assert rows(room, Outbound) == []
+
+
 def test_a_file_under_another_uid_than_its_header_states_is_not_answered_for(run_model, tmp_path):
     source = us_cine()
     with running(node_settings(run_model, tmp_path / "room", "ARCHIVE@127.0.0.1:1")) as (room, node):

@@ -12,7 +12,6 @@ from datetime import datetime
 from pydicom.config import RAISE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID
 from pydicom.valuerep import validate_value
 
 from alnus.media.dicom.header import number_of
@@ -20,7 +19,7 @@ from alnus.media.dicom.times import trimmed
 from alnus.media.identity.header import IMPLEMENTATION
 from alnus.media.limits import DecodeLimits
 from alnus.media.refusal import Refused
-from alnus.serve.node.keys import Level, derived_uid
+from alnus.serve.node.keys import Level, derived_uid, is_uid
 from alnus.serve.node.statement import RESEARCH, SOFTWARE, Statement
 
 _IDENTITY = ("PatientName", "PatientID")  # go back as they came, or the archive takes them for another patient's
@@ -82,7 +81,7 @@ class Source:
 def source_of(header: Dataset, limits: DecodeLimits) -> Source:
     """Return what is needed of a source's header. Raises Refused where it does not say which instance it is of."""
     uids = [str(header.get(name, "")) for name in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")]
-    if not all(UID(uid).is_valid for uid in uids):
+    if not all(is_uid(uid) for uid in uids):
         raise Refused("its header states no valid UID of instance, series and study: nothing can refer to it")
     if header.file_meta.get("MediaStorageSOPInstanceUID") != uids[0]:
         raise Refused("it came under another UID than its header states")

@@ -26,6 +26,7 @@ DUPLICATE: Final = 0x0111
 OUT_OF_RESOURCES: Final = 0xA700
 CANNOT_UNDERSTAND: Final = 0xC000
 MOST_PDU: Final = 1 << 17
+_TALKATIVE = ("pynetdicom", "pydicom", "urllib3", "dicomweb_client")
 log = logging.getLogger(__name__)
 
 
@@ -114,16 +115,18 @@ def application(room: Room) -> AE:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Let pynetdicom and pydicom say nothing: their lines and warnings quote UIDs and headers.
+    """Let the libraries say nothing: their lines and warnings quote UIDs, headers and addresses.
 
     Process-wide, since associations are threads; what matters is told by the node's own lines.
     """
-    logger, validation = logging.getLogger("pynetdicom"), pydicom.config.settings.reading_validation_mode
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    loggers, validation = list(map(logging.getLogger, _TALKATIVE)), pydicom.config.settings.reading_validation_mode
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         pydicom.config.settings.reading_validation_mode = validation

@@ -5,7 +5,6 @@ Source: DICOM PS3.18 10.6 (QIDO-RS), 10.4 (WADO-RS).
 
 from __future__ import annotations
 
-import io
 import logging
 import queue
 import threading
@@ -14,19 +13,14 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydicom import Dataset, dcmwrite
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import UID
-
 from alnus.errors import AlnusError, UsageError
-from alnus.media.refusal import quiet
 from alnus.serve.audit import note
 from alnus.serve.intake.receiving import Incoming
 from alnus.serve.node.classes import CLASSES
 from alnus.serve.node.inbox import Verdict, is_known, keep
-from alnus.serve.node.keys import sop_key
-from alnus.serve.node.spooling import meta_bytes
-from alnus.serve.node.web import web_client
+from alnus.serve.node.keys import is_uid, sop_key
+from alnus.serve.node.spooling import file_head
+from alnus.serve.node.web import client_of, retrieved, web_session
 from alnus.serve.room import Room
 
 PAGE = 200
@@ -89,7 +83,7 @@ class Puller:
 def ask(room: Room, study: str) -> None:
     """Ask for a study by its UID. Raises UsageError where that is none."""
     study = study.strip()
-    if not UID(study).is_valid:
+    if not is_uid(study):
         raise UsageError("this is no study instance UID")
     room.fetches.put(study)
 
@@ -98,18 +92,17 @@ def pull(room: Room, study: str | None) -> Iterator[bool]:
     """Fetch a study, or what is new of today and yesterday (study: None); yield for each instance whether it is new."""
     node = room.settings.node
     assert node.web is not None
-    with web_client(node, node.web, most_bytes=room.settings.limits.upload_bytes) as client:
-        for row in _instances(client, study):
+    with web_session(node, most_bytes=room.settings.limits.upload_bytes) as session:
+        for row in _instances(client_of(node.web, session), study):
             uids = [_text(row, tag) for tag in ("0020000D", "0020000E", "00080018")]
-            if _text(row, "00080016") not in CLASSES or not all(uids):
+            if _text(row, "00080016") not in CLASSES or not all(is_uid(uid) for uid in uids):
                 continue
             if _is_known(room, uids[2]):
                 yield False
                 continue
-            with quiet():
-                got = client.retrieve_instance(uids[0], uids[1], uids[2], media_types=(("application/dicom", "*"),))
-                content = file_bytes(got, uids[2])
+            sop_class, syntax, content = retrieved(session, node.web, *uids)
             with Incoming(room) as coming:
+                coming.write(file_head(sop_class, uids[2], syntax))
                 coming.write(content)
                 verdict = keep(room, coming, uid=uids[2], sender="web")
             yield verdict is Verdict.NEW
@@ -118,19 +111,6 @@ def pull(room: Room, study: str | None) -> Iterator[bool]:
 def _is_known(room: Room, uid: str) -> bool:
     with room.database.reading() as session:
         return is_known(session, sop_key(room.secret, uid))
-
-
-def file_bytes(got: Dataset, uid: str) -> bytes:
-    """Return a fetched instance as the file that it would be had it come by C-STORE."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = got.file_meta.MediaStorageSOPClassUID
-    meta.MediaStorageSOPInstanceUID = UID(uid)
-    meta.TransferSyntaxUID = got.file_meta.TransferSyntaxUID
-    head, buffer = meta_bytes(meta), io.BytesIO()
-    syntax = meta.TransferSyntaxUID
-    del got.file_meta
-    dcmwrite(buffer, got, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
-    return head + buffer.getvalue()
 
 
 def _instances(client: Any, study: str | None) -> Iterator[dict[str, Any]]:

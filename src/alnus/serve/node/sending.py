@@ -20,7 +20,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 
 from alnus.errors import AlnusError
 from alnus.serve.node.settings import NodeSettings, is_web, peer_of
-from alnus.serve.node.web import web_client
+from alnus.serve.node.web import client_of, web_session
 
 _STORED: Final = (0x0000, 0xB000, 0xB006, 0xB007)  # success, and stored with a warning
 _THERE: Final = 0x0111  # duplicate SOP instance: it is ours, by its UID, from before a crash
@@ -74,8 +74,8 @@ def _acceptable(path: Path, association: Any) -> Any:
 
 def _by_web(node: NodeSettings, path: Path) -> None:
     try:
-        with web_client(node, node.return_to or "") as client:
-            answer = client.store_instances([dcmread(path)])
+        with web_session(node) as session:
+            answer = client_of(node.return_to or "", session).store_instances([dcmread(path)])
     except Exception as error:  # requests' and dicomweb-client's quote addresses, which hold UIDs
         raise NotSentError(f"the DICOMweb service did not take it ({_told(error)})") from None
     failed = answer.get("FailedSOPSequence") or []

@@ -14,6 +14,7 @@ from typing import Any
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import DIMSEMessage
@@ -108,28 +109,26 @@ class SpoolingProvider(DIMSEServiceProvider):
         self._spools.clear()
 
     def _spool(self, message: DIMSEMessage) -> Spool:
-        spool = Spool(self._room, lambda: file_head(message, self.assoc))
+        spool = Spool(self._room, lambda: _head(message, self.assoc))
         self._spools = [*self._spools[-1:], spool]  # the one before may still be on its way to its handler
         return spool
 
 
-def file_head(message: DIMSEMessage, association: Association) -> bytes:
-    """Return what a file begins with before the message's data set, the same each time. Source: PS3.10 7.1."""
-    syntax = next(
-        context.transfer_syntax[0]
-        for context in association.accepted_contexts
-        if context.context_id == message.context_id
-    )
+def _head(message: DIMSEMessage, association: Association) -> bytes:
+    contexts = {context.context_id: context for context in association.accepted_contexts}
+    command, syntaxes = message.command_set, contexts[message.context_id].transfer_syntax
+    return file_head(command.AffectedSOPClassUID, command.AffectedSOPInstanceUID, syntaxes[0])
+
+
+def file_head(sop_class: str, uid: str, syntax: str) -> bytes:
+    """Return what a file begins with before its data set: the same for the same instance, however it comes.
+
+    Source: DICOM PS3.10 7.1.
+    """
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = message.command_set.AffectedSOPClassUID
-    meta.MediaStorageSOPInstanceUID = message.command_set.AffectedSOPInstanceUID
-    meta.TransferSyntaxUID = syntax
-    return meta_bytes(meta)
-
-
-def meta_bytes(meta: FileMetaDataset) -> bytes:
-    """Return preamble, prefix and file meta information."""
     meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(sop_class), UID(uid)
+    meta.TransferSyntaxUID = UID(syntax)
     meta.ImplementationClassUID = IMPLEMENTATION
     meta.ImplementationVersionName = "ALNUS"
     buffer = BytesIO()
