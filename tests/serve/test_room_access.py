@@ -5,16 +5,42 @@ from __future__ import annotations
 import re
 
 import pytest
-from reading_rooms import PASSWORD, Browser
+from reading_rooms import PASSWORD, URL, Browser, opened, settings_for
 from sqlmodel import select
 from starlette.routing import Mount
+from starlette.testclient import TestClient
 
 from alnus.errors import UsageError
 from alnus.serve.access.gate import PUBLIC, PUBLIC_BELOW
-from alnus.serve.access.people import add_user
+from alnus.serve.access.people import add_user, make_first_admin
 from alnus.serve.access.sessions import new_key
 from alnus.serve.app import open_room
 from alnus.serve.database.tables import Role, User
+
+
+@pytest.fixture(scope="module")
+def standing(run_model, tmp_path_factory):
+    """(room, application) for all tests of this file; its workers do not run."""
+    return opened(settings_for(run_model, tmp_path_factory.mktemp("access") / "room"))
+
+
+@pytest.fixture
+def open_app(standing):
+    """(room, client that has not signed in); the password is what it was, whatever an earlier test did."""
+    room, app = standing
+    room.login_failures.forget("address testclient")
+    with room.database.writing() as session:
+        make_first_admin(session, password=PASSWORD)
+    return room, TestClient(app, base_url=URL)
+
+
+@pytest.fixture
+def browser(open_app):
+    """(room, browser): signed in as administrator."""
+    room, client = open_app
+    one = Browser(client)
+    assert one.sign_in().status_code == 303
+    return room, one
 
 
 def routes(app):
@@ -54,8 +80,9 @@ def test_only_login_language_and_health_are_open(open_app):
     assert {path for _, path in routes(client.app) if not closed(path)} <= {"/login", "/language", "/healthz"}
 
 
-def test_a_route_that_somebody_adds_and_forgets_to_protect_is_closed(open_app):
-    _, client = open_app
+def test_a_route_that_somebody_adds_and_forgets_to_protect_is_closed(settings):
+    _, app = opened(settings)
+    client = TestClient(app, base_url=URL)
     client.app.get("/forgotten")(lambda: "secret")
     assert client.get("/forgotten").status_code == 401
 
@@ -90,7 +117,7 @@ def test_an_api_key_opens_no_page_and_a_session_opens_no_api(browser):
     room, admin = browser
     assert admin.get("/metrics").status_code == 401
     with room.database.writing() as session:
-        _, text = new_key(session, "scanner", actor=session.exec(select(User)).one().id)
+        _, text = new_key(session, "scanner", actor=session.exec(select(User)).first().id)
     admin.client.cookies.clear()
     assert admin.get("/", headers={"authorization": f"Bearer {text}"}).status_code == 401
 
@@ -102,8 +129,9 @@ def test_a_wrong_password_opens_nothing(open_app, password):
     assert client.get("/account").status_code == 401
 
 
-def test_after_five_wrong_passwords_even_the_right_one_waits(open_app):
-    _, client = open_app
+def test_after_five_wrong_passwords_even_the_right_one_waits(settings):
+    _, app = opened(settings)
+    client = TestClient(app, base_url=URL)
     one = Browser(client)
     assert [one.sign_in(password="wrong").status_code for _ in range(6)] == [401] * 5 + [429]
     assert one.sign_in().status_code == 429

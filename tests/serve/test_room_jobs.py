@@ -145,18 +145,16 @@ def test_a_file_that_is_too_large_leaves_nothing_behind(run_model, tmp_path):
     with pytest.raises(TooLargeError, match="larger than the 100 bytes"):
         received(room, [b"x" * 60, b"x" * 60])
     assert not list(room.folders.incoming.iterdir())
-    with TestClient(app, base_url="http://127.0.0.1") as client:
-        browser = Browser(client)
-        browser.sign_in()
-        assert browser.upload(b"x" * 101).status_code == 413
+    browser = Browser(TestClient(app, base_url="http://127.0.0.1"))
+    browser.sign_in()
+    assert browser.upload(b"x" * 101).status_code == 413
 
 
 def test_a_full_disk_is_told_before_it_is_full(run_model, tmp_path):
     _, app = opened(settings_for(run_model, tmp_path / "room", limits=Limits(free_bytes=1 << 60)))
-    with TestClient(app, base_url="http://127.0.0.1") as client:
-        browser = Browser(client)
-        browser.sign_in()
-        assert browser.upload(b"x").status_code == 507
+    browser = Browser(TestClient(app, base_url="http://127.0.0.1"))
+    browser.sign_in()
+    assert browser.upload(b"x").status_code == 507
 
 
 def test_two_servers_never_run_on_one_data_folder(settings):

@@ -11,7 +11,17 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from reading_rooms import Browser, cine_bytes, opened, results_of, settings_for, videos_of, wait_until_done, write_model
+from reading_rooms import (
+    URL,
+    Browser,
+    cine_bytes,
+    opened,
+    results_of,
+    settings_for,
+    videos_of,
+    wait_until_done,
+    write_model,
+)
 from starlette.testclient import TestClient
 
 from alnus.serve.database.tables import State
@@ -19,13 +29,17 @@ from alnus.serve.work.ingesting import cine_store
 from alnus.serve.work.worker import STEPS
 
 
-@pytest.fixture
-def done(browser, tmp_path):
-    """(room, browser, case id, video) of one finished case."""
-    room, admin = browser
-    answer = admin.upload(cine_bytes(tmp_path, seed=1)).json()
-    wait_until_done(room)
-    return room, admin, answer["case"], videos_of(room)[0]
+@pytest.fixture(scope="module")
+def done(run_model, tmp_path_factory):
+    """(room, browser, case id, video) of one finished case, for tests that only look at it."""
+    folder = tmp_path_factory.mktemp("pages")
+    room, app = opened(settings_for(run_model, folder / "room"))
+    with TestClient(app, base_url=URL) as client:
+        browser = Browser(client)
+        browser.sign_in()
+        case = browser.upload(cine_bytes(folder, seed=1)).json()["case"]
+        wait_until_done(room)
+        yield room, browser, case, videos_of(room)[0]
 
 
 def viewer_data(page: str) -> dict:
@@ -89,8 +103,8 @@ def test_every_frame_has_its_heat_and_its_time(done):
         "/videos/V-NOSUCHVID/heat/tin-0",
     ],
 )
-def test_what_is_not_there_is_not_found(browser, path):
-    assert browser[1].get(path).status_code == 404
+def test_what_is_not_there_is_not_found(done, path):
+    assert done[1].get(path).status_code == 404
 
 
 @pytest.mark.parametrize("model", ["..%2f..%2fsecret.key", "tin-0", "%00", "tin-886%0a", "x" * 300])
@@ -252,6 +266,6 @@ def test_what_could_be_unpacked_before_a_fault_is_kept(browser, tmp_path):
     assert states == [State.RETURNED, State.FAILED]
 
 
-def test_an_empty_file_is_refused(browser):
-    answer = browser[1].upload(b"")
+def test_an_empty_file_is_refused(done):
+    answer = done[1].upload(b"")
     assert (answer.status_code, answer.json()["detail"]) == (422, "the file is empty")

@@ -1,0 +1,255 @@
+"""The room as a person uses it, in Chromium: sign in, upload, watch, step, seek, export, by keyboard and on a phone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from reading_rooms import PASSWORD, cine_bytes, opened, serving, settings_for
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt install chromium"),
+]
+LOOKS = {
+    "desktop": {"viewport": {"width": 1280, "height": 900}},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}},
+}
+
+
+@pytest.fixture(scope="module")
+def place(run_model, tmp_path_factory):
+    """(url, folder with two cines): a room that is served."""
+    folder = tmp_path_factory.mktemp("browser")
+    for seed in (1, 2):
+        cine_bytes(folder, seed=seed, frames=24, side_px=96)
+    _, app = opened(settings_for(run_model, folder / "room"))
+    with serving(app) as url:
+        yield url, folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_api.sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(place, chromium):
+    """(url, address of a finished case, the browser's state): uploaded through the page, without a script's error."""
+    url, folder = place
+    context = chromium.new_context(reduced_motion="reduce")
+    page = watched(context)
+    page.goto(f"{url}/upload")
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/upload")
+    page.get_by_label("All files are of one examination").check()
+    page.set_input_files("#files", [folder / "cine-1.avi", folder / "cine-2.avi"])
+    page.get_by_role("link", name=re.compile("open case")).first.click()
+    sync_api.expect(page.locator("#state .badge.good")).to_be_visible(timeout=60_000)
+    yield url, page.url, context.storage_state()
+    assert page.problems == []
+    context.close()
+
+
+def watched(context):
+    """A page that remembers what its scripts complain of."""
+    page = context.new_page()
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("console", lambda said: page.problems.append(said.text) if said.type == "error" else None)
+    return page
+
+
+@pytest.fixture
+def case(signed_in, chromium):
+    """The case's page, paused at its first frame; nothing may complain."""
+    _, address, state = signed_in
+    context = chromium.new_context(storage_state=state, reduced_motion="reduce", accept_downloads=True)
+    page = watched(context)
+    page.goto(address)
+    page.wait_for_selector("#canvas[data-frame='0']")
+    yield page
+    assert page.problems == []
+    context.close()
+
+
+def frame(page) -> int:
+    return int(page.get_attribute("#canvas", "data-frame"))
+
+
+def picture(page) -> list[int]:
+    return page.evaluate(
+        "() => [...document.getElementById('canvas').getContext('2d').getImageData(0, 0, 96, 96).data]"
+    )
+
+
+def at_frame(page, number: int) -> None:
+    page.wait_for_selector(f"#canvas[data-frame='{number}']")
+
+
+def test_the_cine_plays_at_its_own_rate(case):
+    """24 frames at 20 Hz: 1.2 s a round. Half a second of play is 10 frames, give or take what a busy machine loses."""
+    case.get_by_role("button", name="Play").click()
+    passed = case.evaluate(
+        """async () => {
+          const canvas = document.getElementById("canvas"), seen = [];
+          const began = performance.now();
+          let last = null;
+          while (performance.now() - began < 1000) {
+            await new Promise(requestAnimationFrame);
+            if (canvas.dataset.frame === last) continue;
+            last = canvas.dataset.frame;
+            seen.push([performance.now(), Number(last)]);
+          }
+          const [first, end] = [seen[0], seen[seen.length - 1]];
+          return {frames: (end[1] - first[1] + 24) % 24, seconds: (end[0] - first[0]) / 1000};
+        }"""
+    )
+    assert passed["frames"] / passed["seconds"] == pytest.approx(20, abs=3)
+
+
+def test_keys_step_frame_by_frame_and_to_the_ends(case):
+    case.keyboard.press("ArrowRight")
+    case.keyboard.press("ArrowRight")
+    at_frame(case, 2)
+    case.keyboard.press("ArrowLeft")
+    at_frame(case, 1)
+    case.keyboard.press("End")
+    at_frame(case, 23)
+    case.keyboard.press("ArrowRight")
+    assert frame(case) == 23
+    case.keyboard.press("Home")
+    at_frame(case, 0)
+
+
+def test_a_frame_that_stands_still_is_shown_exactly_as_it_is_stored(case):
+    case.keyboard.press("h")
+    case.keyboard.press("ArrowRight")
+    case.wait_for_selector("#canvas[data-lossless='1']")
+    shown = picture(case)[::4]
+    exact = case.evaluate(
+        """async (address) => {
+          const bitmap = await createImageBitmap(await (await fetch(address)).blob());
+          const canvas = new OffscreenCanvas(96, 96), context = canvas.getContext("2d");
+          context.drawImage(bitmap, 0, 0);
+          return [...context.getImageData(0, 0, 96, 96).data].filter((_, place) => place % 4 === 0);
+        }""",
+        f"/videos/{case.get_attribute('#meta', 'data-video')}/frames/1.png",
+    )
+    assert shown == exact
+
+
+def test_the_heat_can_be_hidden_and_its_opacity_changed(case):
+    case.get_by_role("button", name="Keyframe").click()
+    case.wait_for_selector("#canvas[data-lossless]")
+    hot = picture(case)
+    assert any(red != green for red, green in zip(hot[::4], hot[1::4], strict=True))
+    case.keyboard.press("h")
+    grey = picture(case)
+    assert all(red == green for red, green in zip(grey[::4], grey[1::4], strict=True))
+    case.keyboard.press("h")
+    for _ in range(12):
+        case.keyboard.press("-")
+    assert picture(case) == grey
+
+
+def test_the_curve_seeks_and_the_keyframe_is_its_summit(case):
+    data = json.loads(case.inner_text("#data") or case.text_content("#data"))
+    box = case.locator("#curve").bounding_box()
+    case.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+    at_frame(case, 12)
+    weights = data["networks"][0]["importance"]
+    assert data["networks"][0]["keyframe"] == weights.index(max(weights))
+    case.keyboard.press("k")
+    at_frame(case, data["networks"][0]["keyframe"])
+    assert "weighs" in case.inner_text("#where")
+
+
+def test_the_slider_moves_by_keyboard_and_tells_its_frame(case):
+    case.locator("#seek").focus()
+    case.keyboard.press("ArrowRight")
+    at_frame(case, 1)
+    assert case.get_attribute("#seek", "aria-valuetext") == "Frame 2 of 24"
+
+
+def test_both_videos_of_the_case_and_the_report_are_there(case):
+    assert case.locator("#videos .videos li").count() == 2
+    case.locator("#videos .videos a").nth(1).click()
+    case.wait_for_selector("#canvas[data-frame='0']")
+    answer = case.request.get(case.get_by_role("link", name="PDF").evaluate("link => link.href"))
+    assert answer.body().startswith(b"%PDF")
+
+
+def test_a_case_that_is_still_worked_on_fills_itself_while_one_watches(place, signed_in, chromium):
+    url, folder = place
+    _, _, state = signed_in
+    context = chromium.new_context(storage_state=state)
+    page = watched(context)
+    page.goto(f"{url}/upload")
+    cine_bytes(folder, seed=7, frames=24, side_px=96)
+    page.set_input_files("#files", [folder / "cine-7.avi"])
+    page.get_by_role("link", name=re.compile("open case")).click()
+    sync_api.expect(page.locator("#verdict .figure")).to_be_visible(timeout=60_000)
+    sync_api.expect(page.locator("#curve .area")).to_be_attached(timeout=60_000)
+    assert page.problems == []
+    context.close()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_page_is_wider_than_the_screen(signed_in, chromium, look):
+    url, address, state = signed_in
+    context = chromium.new_context(storage_state=state, reduced_motion="reduce", **LOOKS[look])
+    page = watched(context)
+    for one in (address, f"{url}/", f"{url}/upload", f"{url}/account", f"{url}/admin"):
+        page.goto(one)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), one
+    assert page.problems == []
+    context.close()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_axe_finds_nothing(signed_in, chromium, look):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    url, address, state = signed_in
+    context = chromium.new_context(storage_state=state, reduced_motion="reduce", **LOOKS[look])
+    page = watched(context)
+    for one in (address, f"{url}/", f"{url}/upload", f"{url}/account", f"{url}/admin", f"{url}/login"):
+        page.goto(one)
+        found = axe.Axe().run(page).response["violations"]
+        said = [(one, each["id"], each["impact"], each["nodes"][0]["html"][:120]) for each in found]
+        assert said == []
+    context.close()
+
+
+def test_the_screenshots_are_taken_where_they_are_asked_for(signed_in, chromium):
+    """ALNUS_SCREENSHOTS names a folder: for a person to look at."""
+    folder = os.environ.get("ALNUS_SCREENSHOTS")
+    if not folder:
+        pytest.skip("set ALNUS_SCREENSHOTS to a folder to have the pages' pictures")
+    url, address, state = signed_in
+    for look, options in LOOKS.items():
+        context = chromium.new_context(storage_state=state, reduced_motion="reduce", **options)
+        page = context.new_page()
+        for name, one in {
+            "case": address,
+            "worklist": f"{url}/",
+            "upload": f"{url}/upload",
+            "admin": f"{url}/admin",
+        }.items():
+            page.goto(one)
+            page.wait_for_timeout(500)
+            page.screenshot(path=Path(folder) / f"{name}-{look}.png", full_page=True)
+        context.close()
