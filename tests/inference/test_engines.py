@@ -225,6 +225,13 @@ def test_auto_takes_pytorch_where_openvino_is_not_installed(with_export, monkeyp
     assert open_predictor(with_export, engine="auto", device="cpu", clips=1000).answer.engine == "eager"
 
 
+def test_on_a_gpu_only_auto_and_compile_lower_the_precision_by_themselves(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert opening.torch_precision("auto", "cuda", as_trained=True) == "float32"
+    assert opening.torch_precision("auto", "cuda", as_trained=False) == "bf16"
+    assert opening.torch_precision("auto", "cpu", as_trained=False) == "float32"
+
+
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_an_engine_that_is_not_installed_is_refused_with_what_to_install(engine, model, monkeypatch):
     without(monkeypatch, "onnxruntime", "openvino")

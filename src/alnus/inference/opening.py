@@ -127,9 +127,9 @@ def open_predictor(
     engine: None is what the model's card says. "eager" is PyTorch as in training, the same numbers bit for bit;
     "compile", "onnx", "openvino"; "auto" takes what is fastest here: on a CPU OpenVINO where the network was exported
     for it or `clips` are enough to pay for the conversion, else PyTorch with folded normalisations; on a GPU PyTorch.
-    precision: "auto" is float32 in PyTorch on a CPU and in ONNX Runtime, in OpenVINO bf16 where the processor has it,
-    on a GPU bf16 where it has it. int8 only from `alnus export --int8`. What is not PyTorch in float32 is compared with
-    it on the first clips.
+    precision: "auto" is bf16 in OpenVINO where the processor has it, and in PyTorch by "auto" or "compile" on a GPU
+    that has it; else float32. int8 only from `alnus export --int8`. What is not PyTorch in float32 is compared with it
+    on the first clips.
     clips: that will be asked about, roughly. Raises UsageError for an engine that cannot be used, WeightsError.
     """
     directory = Path(directory)
@@ -156,7 +156,7 @@ def _chosen(directory: Path, engine: str, device: str, clips: int) -> EngineName
 
 def _from_torch(directory: Path, engine: EngineName, precision: str, device: str, *, as_trained: bool) -> Predictor:
     network, card = load_model(directory, device=device)
-    lowered = _torch_precision(precision, device)
+    lowered = torch_precision(precision, device, as_trained=as_trained)
     batch = card.network.inference.batch_size
     made: TorchEngine
     if engine == "compile":
@@ -170,9 +170,11 @@ def _from_torch(directory: Path, engine: EngineName, precision: str, device: str
     return Predictor(card, made, answer, reference=None if exact else directory, device=device)
 
 
-def _torch_precision(precision: str, device: str) -> Precision:
+def torch_precision(precision: str, device: str, *, as_trained: bool) -> Precision:
+    """Return what PyTorch computes in: for "auto" bf16 on a GPU that has it, unless all shall be as in training."""
     if precision == "auto":
-        return "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
+        faster = not as_trained and device.startswith("cuda") and torch.cuda.is_bf16_supported()
+        return "bf16" if faster else "float32"
     if precision == "int8":
         raise UsageError(
             "PyTorch does not compute in int8 here: `alnus export --to openvino --int8`, then --engine openvino"
