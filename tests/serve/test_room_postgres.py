@@ -73,3 +73,20 @@ def test_the_room_works_on_postgresql_as_on_sqlite(url, run_model, tmp_path):
         with pytest.raises(DatabaseError, match="append-only"), room.database.writing() as session:
             session.execute(statement)
     room.database.engine.dispose()
+
+
+def test_the_dicom_node_works_on_postgresql_as_on_sqlite(url, run_model, tmp_path):
+    pytest.importorskip("highdicom", reason="the DICOM node needs the extra `serve`")
+    from node_rooms import Archive, is_all_done, node_settings, rows, running, send, us_cine, wait_until
+
+    from alnus.serve.node.tables import NodeInstance
+
+    archive = Archive([0xA700])  # the first object is refused once
+    with archive.listening() as address:
+        settings = node_settings(run_model, tmp_path / "node", address, room={"database": url})
+        with running(settings) as (room, node):
+            before = len(rows(room, NodeInstance))
+            assert send(node.ear.port, us_cine(), us_cine(), us_cine(seed=3)) == [0x0000, 0x0000, 0x0111]
+            wait_until(lambda: is_all_done(room, before + 1))
+    assert len(archive.got) == 2
+    room.database.engine.dispose()
