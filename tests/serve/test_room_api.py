@@ -16,7 +16,7 @@ from sqlmodel import select
 from starlette.testclient import TestClient
 
 from alnus.serve.access.sessions import new_key
-from alnus.serve.database.tables import ApiKey, User
+from alnus.serve.database.tables import ApiKey, AuditEntry, User
 from alnus.serve.intake.receiving import received
 from alnus.serve.intake.submission import submit
 from alnus.serve.settings import Limits
@@ -64,7 +64,9 @@ def test_a_program_submits_waits_and_takes_result_heatmap_and_report(api, tmp_pa
     with av.open(io.BytesIO(movie.content)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 8
     assert client.get(f"/api/v1/cases/{case}/report").content.startswith(b"%PDF")
-    assert room.settings.models
+    with room.database.reading() as session:
+        actions = {entry.action for entry in session.exec(select(AuditEntry)) if entry.actor.startswith("K-")}
+    assert {"video.submit", "case.result", "video.heatmap", "case.report"} <= actions
 
 
 def test_cases_come_in_pages_newest_first(api, tmp_path):

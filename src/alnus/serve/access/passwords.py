@@ -6,6 +6,7 @@ Source: RFC 9106, section 4 (second recommended parameters, 64 MiB); NIST SP 800
 from __future__ import annotations
 
 import secrets
+import threading
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -15,6 +16,7 @@ from alnus.errors import UsageError
 
 LEAST, MOST = 12, 256  # characters
 _HASHER = PasswordHasher()
+_AT_ONCE = threading.Semaphore(4)  # each takes 64 MiB: guesses must not fill the memory
 
 
 def hashed(password: str) -> str:
@@ -25,7 +27,8 @@ def hashed(password: str) -> str:
 def matches(kept: str, password: str) -> bool:
     """Tell whether a password is the one that was kept. Takes as long for a wrong one."""
     try:
-        return len(password) <= MOST and _HASHER.verify(kept, password)
+        with _AT_ONCE:
+            return len(password) <= MOST and _HASHER.verify(kept, password)
     except (Argon2Error, InvalidHashError):
         return False
 

@@ -12,9 +12,10 @@ from starlette.responses import FileResponse, Response
 from alnus.errors import MediaError
 from alnus.media import write_mp4
 from alnus.serve.api import shapes
+from alnus.serve.audit import note
 from alnus.serve.database.tables import Case, Result, Video
 from alnus.serve.pages.pictures import UNKNOWN_RATE_HZ, as_png
-from alnus.serve.pages.rendering import language_of, room_of
+from alnus.serve.pages.rendering import language_of, person_of, room_of
 from alnus.serve.pages.reporting import report_bytes
 from alnus.serve.pages.uploading import taken
 from alnus.serve.room import Room
@@ -89,7 +90,9 @@ def status(request: Request, case: CaseId) -> shapes.CaseStatus:
 @router.get("/cases/{case}/result", tags=["cases"], responses=MISSING)
 def result(request: Request, case: CaseId) -> shapes.CaseResult:
     """Return what each network says of a case: of the patient, and of each video."""
-    return shapes.result_of(_view(room_of(request), case))
+    view = _view(room_of(request), case)
+    _noted(request, "case.result", case)
+    return shapes.result_of(view)
 
 
 @router.get(
@@ -101,7 +104,9 @@ def result(request: Request, case: CaseId) -> shapes.CaseResult:
 def report(request: Request, case: CaseId) -> Response:
     """Return a case's report, a PDF of one page."""
     room = room_of(request)
-    return Response(report_bytes(room, _view(room, case), language_of(request)), media_type="application/pdf")
+    view = _view(room, case)
+    _noted(request, "case.report", case)
+    return Response(report_bytes(room, view, language_of(request)), media_type="application/pdf")
 
 
 @router.get(
@@ -125,6 +130,7 @@ def heatmap(
         drawn = DrawnCine(room, found, answer)
     except MediaError:
         raise HTTPException(404, "the heatmap is not there yet") from None
+    _noted(request, "video.heatmap", video)
     if form == "png":
         number = (answer.keyframe or 0) if frame is None else frame
         if number >= len(drawn):
@@ -134,6 +140,12 @@ def heatmap(
     if not path.exists():
         write_mp4(path, drawn.frames(), frame_rate_hz=found.frame_rate_hz or UNKNOWN_RATE_HZ)
     return FileResponse(path, media_type="video/mp4")
+
+
+def _noted(request: Request, action: str, subject: str) -> None:
+    """Note in the audit log what a program was shown."""
+    with room_of(request).database.writing() as session:
+        note(session, person_of(request).id, action, subject)
 
 
 def _page(session: Session, limit: int, before: str | None) -> list[Case]:

@@ -110,6 +110,7 @@ def _verdict(verdict: Verdict, _: Any) -> dict[str, Any]:
         "low": said.risk_low,
         "high": said.risk_high,
         "threshold": said.threshold_risk,
+        "unsure": answer if said.answer and said.answer.startswith("not sure") else "",
         "headline": percent(said.risk) if said.risk is not None else _(said.reasons.get("risk", "–")),
         "lines": [
             [_("calibrated risk of metastasis"), percent(said.risk)],

@@ -20,6 +20,13 @@ FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only()"""
 
 def upgrade() -> None:
     """Make the tables, then the triggers."""
+    for make in (_audit_log, _study_case, _user_account, _api_key, _login_session, _video, _job, _result):
+        make()
+    for statement in _triggers():
+        op.execute(statement)
+
+
+def _audit_log() -> None:
     op.create_table(
         "audit_log",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -31,6 +38,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_audit_log_at_s"), "audit_log", ["at_s"], unique=False)
+
+
+def _study_case() -> None:
     op.create_table(
         "study_case",
         sa.Column("id", sa.String(), nullable=False),
@@ -45,6 +55,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_study_case_created_s"), "study_case", ["created_s"], unique=False)
     op.create_index(op.f("ix_study_case_patient_key"), "study_case", ["patient_key"], unique=False)
+
+
+def _user_account() -> None:
     op.create_table(
         "user_account",
         sa.Column("id", sa.String(), nullable=False),
@@ -58,6 +71,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
     )
+
+
+def _api_key() -> None:
     op.create_table(
         "api_key",
         sa.Column("id", sa.String(), nullable=False),
@@ -73,6 +89,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key_sha256"),
     )
+
+
+def _login_session() -> None:
     op.create_table(
         "login_session",
         sa.Column("token_sha256", sa.String(), nullable=False),
@@ -87,6 +106,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_sha256"),
     )
     op.create_index(op.f("ix_login_session_user_id"), "login_session", ["user_id"], unique=False)
+
+
+def _video() -> None:
     op.create_table(
         "video",
         sa.Column("id", sa.String(), nullable=False),
@@ -112,6 +134,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("sha256"),
     )
     op.create_index(op.f("ix_video_case_id"), "video", ["case_id"], unique=False)
+
+
+def _job() -> None:
     op.create_table(
         "job",
         sa.Column("video_id", sa.String(), nullable=False),
@@ -133,6 +158,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_job_created_s"), "job", ["created_s"], unique=False)
     op.create_index(op.f("ix_job_next_try_s"), "job", ["next_try_s"], unique=False)
     op.create_index(op.f("ix_job_state"), "job", ["state"], unique=False)
+
+
+def _result() -> None:
     op.create_table(
         "result",
         sa.Column("id", sa.String(), nullable=False),
@@ -161,8 +189,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("video_id", "model"),
     )
     op.create_index(op.f("ix_result_video_id"), "result", ["video_id"], unique=False)
-    for statement in _triggers():
-        op.execute(statement)
 
 
 def _triggers() -> list[str]:
