@@ -12,6 +12,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # reading_rooms.py
 pytest.importorskip("fastapi", reason="the reading room needs the extra `serve`")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords():
+    """Passwords that are hashed in a millisecond instead of a tenth of a second; yields the real hasher."""
+    from argon2 import PasswordHasher
+
+    from alnus.serve.access import passwords
+
+    strong, passwords._HASHER = passwords._HASHER, PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    yield strong
+    passwords._HASHER = strong
+
+
 @pytest.fixture(scope="session")
 def run_model(tmp_path_factory):
     """A tiny network's directory in a run. Do not write into it."""

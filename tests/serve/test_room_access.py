@@ -217,3 +217,8 @@ def test_behind_tls_and_with_an_own_password_the_room_opens_to_others(settings):
 def test_the_first_password_is_shown_once(settings):
     assert open_room(settings)[1] is not None
     assert open_room(settings)[1] is None
+
+
+def test_passwords_are_kept_by_argon2id_as_strong_as_rfc_9106_recommends(cheap_passwords):
+    """RFC 9106, section 4, second choice: 3 passes over 64 MiB in 4 lanes."""
+    assert cheap_passwords.hash("x").startswith("$argon2id$v=19$m=65536,t=3,p=4$")
