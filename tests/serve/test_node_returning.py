@@ -287,6 +287,21 @@ def test_an_object_whose_source_is_gone_is_laid_aside_at_once(waiting, builder):
     assert dead.reason == "its source is not there any more: send the study again"
 
 
+def test_an_object_over_which_the_building_process_died_is_tried_again(waiting, monkeypatch):
+    with Worker(timeout_s=0.01, module=MODULE) as hasty:
+        courier.deliver(waiting, hasty, courier.due(waiting)[0])
+    tried = next(one for one in rows(waiting, Outbound) if one.attempts)
+    assert tried.state == Sending.WAITING
+    assert tried.reason.startswith("the object could not be made: decoding took longer")
+
+
+def test_a_server_that_ends_in_the_midst_holds_nothing_against_the_object(waiting):
+    with Worker(timeout_s=60, module=MODULE) as closed:
+        closed.close()
+        courier.deliver(waiting, closed, courier.due(waiting)[0], is_ending=lambda: True)
+    assert {(one.state, one.attempts) for one in rows(waiting, Outbound)} == {(Sending.WAITING, 0)}
+
+
 def test_an_object_that_was_sent_but_not_ticked_off_is_sent_again_as_the_same(waiting, builder, monkeypatch):
     """As after SIGKILL between the archive's answer and the row."""
     got = []

@@ -1,7 +1,7 @@
 """The process that makes what goes back: `python -m alnus.serve.node.builder`. It alone reads the source's header.
 
 Tasks come as lines of JSON, answers go back as such, without a word of the header: {"uid": of the object} or
-{"refused": reason}. What a library prints or warns of goes nowhere.
+{"unmade": reason}. What a library prints or warns of goes nowhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def answer_to(task: dict[str, Any]) -> dict[str, Any]:
             _write(Path(task["out"]), made)
             return {"uid": str(made.SOPInstanceUID)}
     except Refused as refused:
-        return {"refused": str(refused)}
+        return {"unmade": str(refused)}
 
 
 def built(task: dict[str, Any]) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alnus.errors import MediaError
+from alnus.errors import AlnusError
 from alnus.serve.database.tables import Result, Video
 from alnus.serve.node.inbox import inbox_path
 from alnus.serve.node.statement import Statement
@@ -16,15 +16,19 @@ from alnus.serve.work.explaining import heat_path
 MODULE = "alnus.serve.node.builder"
 
 
+class CannotBeMadeError(AlnusError):
+    """An object cannot be made, and never will be."""
+
+
 def build_task(room: Room, outbound: Outbound, path: Path) -> dict[str, Any]:
-    """Return the request to make an object at a path. Raises MediaError where its instance is gone."""
+    """Return the request to make an object at a path. Raises CannotBeMadeError where its source is gone."""
     with room.database.reading() as session:
         instance = session.get_one(NodeInstance, outbound.instance_id)
         result = session.get_one(Result, outbound.result_id)
         video = session.get_one(Video, result.video_id)
     source = inbox_path(room.folders, instance.sha256)
     if not source.is_file():
-        raise MediaError("its source is not there any more: send the study again")
+        raise CannotBeMadeError("its source is not there any more: send the study again")
     return {
         "kind": outbound.kind,
         "path": str(source.absolute()),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy.orm import aliased
@@ -16,10 +17,10 @@ from alnus.errors import AlnusError, MediaError
 from alnus.media.pool import Worker
 from alnus.serve.audit import note
 from alnus.serve.database.tables import Job, State, Video
-from alnus.serve.node.builder_task import build_task
+from alnus.serve.node.builder_task import CannotBeMadeError, build_task
 from alnus.serve.node.inbox import forget
 from alnus.serve.node.keys import sop_key
-from alnus.serve.node.sending import NotSentError, send
+from alnus.serve.node.sending import send
 from alnus.serve.node.settings import NodeSettings
 from alnus.serve.node.tables import OPEN, Kept, NodeInstance, Outbound, Sending
 from alnus.serve.room import Folders, Room
@@ -51,30 +52,36 @@ def due(room: Room, *, now_s: float | None = None) -> list[Outbound]:
         return list(session.exec(wanted))
 
 
-def deliver(room: Room, builder: Worker, outbound: Outbound) -> None:
-    """Make an object where it is not made yet, send it, and tick it off; or put it off, with the reason."""
+def deliver(room: Room, builder: Worker, outbound: Outbound, *, is_ending: Callable[[], bool] = lambda: False) -> None:
+    """Make an object where it is not made yet, send it, and tick it off; or put it off, with the reason.
+
+    is_ending: whether the server is; then a failure is its end's, and nothing is held against the object.
+    """
     path = outbox_path(room.folders, outbound.id)
     try:
         if outbound.object_key is None or not path.exists():
             _make(room, builder, outbound, path)
         send(room.settings.node, path)
-    except (NotSentError, MediaError) as error:
-        _put_off(room, outbound.id, str(error), is_final=isinstance(error, MediaError))
-        return
     except Exception as error:
-        reason = str(error) if isinstance(error, AlnusError) else f"an error in Alnus ({type(error).__name__})"
-        _put_off(room, outbound.id, reason, is_final=False)
+        if not is_ending():
+            reason = str(error) if isinstance(error, AlnusError) else f"an error in Alnus ({type(error).__name__})"
+            _put_off(room, outbound.id, reason, is_final=isinstance(error, CannotBeMadeError))
         return
     _tick_off(room, outbound.id)
     path.unlink(missing_ok=True)
 
 
 def _make(room: Room, builder: Worker, outbound: Outbound, path: Path) -> None:
-    """Make an object; its UID is known to the room before anybody else sees it. Raises MediaError."""
+    """Make an object; its UID is known to the room before anybody else sees it.
+
+    Raises CannotBeMadeError, or MediaError where the building process failed over it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     answer = builder.ask(build_task(room, outbound, path))
+    if "unmade" in answer:
+        raise CannotBeMadeError(str(answer["unmade"]))
     if "uid" not in answer:
-        raise MediaError(str(answer.get("refused", "it cannot be made")))
+        raise MediaError(f"the object could not be made: {answer.get('refused')}")
     with room.database.writing() as session:
         row = session.get_one(Outbound, outbound.id)
         row.object_key = sop_key(room.secret, answer["uid"])

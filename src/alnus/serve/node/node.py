@@ -84,7 +84,7 @@ class Node:
             try:
                 for outbound in due(self._room):
                     if not self._is_ending.is_set():
-                        deliver(self._room, self._builder, outbound)
+                        deliver(self._room, self._builder, outbound, is_ending=self._is_ending.is_set)
                 tidy(self._room)
             except Exception as error:
                 log.error("what goes back could not be seen to (%s)", type(error).__name__)
