@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,10 +43,18 @@ def measure_faithfulness(study: Study) -> None:
         "predictions": file_sha256(study.run.path("predictions.csv")),
         "store": file_sha256(study.run.path("store", "index.csv")),
         "cohort": study.run.record["inputs"][study.cohort.source.name],
+        "masks": _hashes(study),
         "faithfulness": wanted.model_dump(),
         "seed": study.config.seed,
     }
     study.run.once("faithfulness", inputs, lambda: _measure(study, wanted))
+
+
+def _hashes(study: Study) -> list[str]:
+    """Return the hashes of the masks that the table names and that are there."""
+    table = study.cohort.table
+    paths = [study.cohort.path(name) for name in table["mask"] if name] if "mask" in table else []
+    return [file_sha256(path) for path in paths if path.is_file()]
 
 
 def sampled(predictions: pd.DataFrame, *, cases: int | str, seed: int) -> pd.DataFrame:
@@ -72,6 +79,7 @@ def sampled(predictions: pd.DataFrame, *, cases: int | str, seed: int) -> pd.Dat
 
 def _measure(study: Study, wanted: FaithfulnessConfig) -> list[Path]:
     from alnus import models
+    from alnus.explanation.cine import best_device
 
     predictions = evaluation.read_predictions(study.run.path("predictions.csv"))
     chosen = sampled(predictions, cases=wanted.cases, seed=study.config.seed)
@@ -79,13 +87,12 @@ def _measure(study: Study, wanted: FaithfulnessConfig) -> list[Path]:
     done = 0
     with study.reporter.progress("Testing heatmaps") as progress:
         for (source, fold, _), group in chosen.groupby(["source", "fold", "split"], sort=True):
-            model, card = models.load_model(study.model_directory(str(source), study.parts[max(0, int(fold))]))
-            seen: list[tuple[Any, Tensor]] = []
+            part = study.parts[max(0, int(fold))]
+            model, card = models.load_model(study.model_directory(str(source), part), device=best_device())
             for row in group.sort_values("place").itertuples():
-                seen.append((row, _add_case(study, model, card, row, wanted, made)))
+                _add_case(study, model, card, row, wanted, made)
                 done += 1
                 progress(done, len(chosen))
-            _add_randomised(study, model, card, seen[: wanted.randomised], made)
     for video, reason in made.unmasked.items():
         study.reporter.say(f"{video}: its heatmap is compared with no mask: {reason}")
     return [_write(study, name, made.rows[name], columns) for name, columns in TABLES.items()]
@@ -101,47 +108,60 @@ class Tables:
 
 def _add_case(
     study: Study, model: Network, card: ModelCard, row: Any, wanted: FaithfulnessConfig, made: Tables
-) -> Tensor:
-    """Measure one case; return its clips."""
+) -> None:
+    """Measure one case."""
     from alnus.clips import cine_clips
-    from alnus.explanation.faithfulness_cases import lesion_measures, perturbation_measures
+    from alnus.explanation.faithfulness_cases import lesion_measures
 
     (sample,) = samples(study.cohort, videos=[row.video], patients=[row.patient_id])
     frames, still = study.store.frames(row.video), study.store.image(row.video)
     lesion = _masks(study, sample, made)
     measures = lesion_measures(model, card, frames, *((lesion.masks, lesion.known) if lesion else (None, None)))
-    clip, inference = card.network.clip, card.network.inference
-    clips, _ = cine_clips(frames, clip, inference.clips_per_video, keyframe=sample.keyframe, image=still)
-    key = {"set": row.split, "source": row.source, "patient_id": row.patient_id, "video": row.video}
+    count = card.network.inference.clips_per_video
+    clips, _ = cine_clips(frames, card.network.clip, count, keyframe=sample.keyframe, image=still)
+    clips = clips.to(next(model.parameters()).device)
     if row.place < wanted.perturbed:
-        generator = np.random.default_rng([study.config.seed, zlib.crc32(str(row.video).encode())])
-        more, curves = perturbation_measures(
-            model, clips, steps=wanted.steps, generator=generator, batch_size=inference.batch_size
-        )
-        measures |= more
-        made.rows["curves"] += [
-            key | {"measure": measure, "order": order, "share": share, "score": score}
-            for measure, by_order in (("deletion", curves.deletion), ("insertion", curves.insertion))
-            for order, scores in by_order.items()
-            for share, score in zip(curves.shares.tolist(), scores.tolist(), strict=True)
-        ]
+        measures |= _add_curves(study, model, card, row, clips, wanted.steps, made)
+    if row.place < wanted.randomised:
+        _add_randomised(study, model, card, row, clips, made)
     kind = "" if np.isnan(row.call) else kind_of(int(row.label), int(row.call))
-    made.rows["cases"].append(key | {"fold": row.fold, "kind": kind, "score": row.score} | measures)
-    return clips
+    made.rows["cases"].append(_key(row) | {"fold": row.fold, "kind": kind, "score": row.score} | measures)
 
 
-def _add_randomised(
-    study: Study, model: Network, card: ModelCard, seen: Sequence[tuple[Any, Tensor]], made: Tables
-) -> None:
+def _key(row: Any) -> dict[str, str]:
+    return {"set": row.split, "source": row.source, "patient_id": row.patient_id, "video": row.video}
+
+
+def _seed(study: Study, row: Any) -> int:
+    """Return a seed of the study and the video alone."""
+    return study.config.seed + zlib.crc32(str(row.video).encode())
+
+
+def _add_curves(
+    study: Study, model: Network, card: ModelCard, row: Any, clips: Tensor, steps: int, made: Tables
+) -> dict[str, float | None]:
+    """Add the deletion and insertion curves of a case; return the areas below them."""
+    from alnus.explanation.faithfulness_cases import perturbation_measures
+
+    generator, batch_size = np.random.default_rng(_seed(study, row)), card.network.inference.batch_size
+    measures, curves = perturbation_measures(model, clips, steps=steps, generator=generator, batch_size=batch_size)
+    made.rows["curves"] += [
+        _key(row) | {"measure": measure, "order": order, "share": share, "score": score}
+        for measure, by_order in (("deletion", curves.deletion), ("insertion", curves.insertion))
+        for order, scores in by_order.items()
+        for share, score in zip(curves.shares.tolist(), scores.tolist(), strict=True)
+    ]
+    return measures
+
+
+def _add_randomised(study: Study, model: Network, card: ModelCard, row: Any, clips: Tensor, made: Tables) -> None:
     from alnus.explanation.faithfulness_network import randomised
 
-    for row, clips in seen:
-        similar = randomised(model, card, clips, seed=zlib.crc32(str(row.video).encode()) + study.config.seed)
-        key = {"set": row.split, "source": row.source, "patient_id": row.patient_id, "video": row.video}
-        made.rows["randomised"] += [
-            key | {"depth": depth, "part": part, "similarity": similarity}
-            for depth, (part, similarity) in enumerate(similar.items(), start=1)
-        ]
+    similar = randomised(model, card, clips, seed=_seed(study, row))
+    made.rows["randomised"] += [
+        _key(row) | {"depth": depth, "part": part, "similarity": similarity}
+        for depth, (part, similarity) in enumerate(similar.items(), start=1)
+    ]
 
 
 def _masks(study: Study, sample: Sample, made: Tables) -> LesionMasks | None:
