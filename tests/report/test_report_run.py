@@ -127,7 +127,7 @@ def test_an_item_that_the_run_cannot_answer_is_left_to_the_authors(
         return [row.cells[1].main for block in blocks if isinstance(block, Table) for row in block.rows]
 
     assert states(whole).count("For the authors") < states(bare).count("For the authors")
-    assert states(whole).count("Answered") > 40
+    assert states(whole).count("Answered") > 30
 
 
 def test_each_network_has_a_card_that_says_research_only(document: Document) -> None:

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from alnus.report.flow import cohort_flow, exclusions, partitions
+from alnus.report import data_answers as data
+from alnus.report.faithfulness_section import tested
+from alnus.report.flow import cohort_flow, exclusions
+from alnus.report.motion_section import moving
+from alnus.report.preparation import has_fusion, openings_count
 from alnus.report.run_files import RunFiles
 from alnus.report.set_tables import kind_of, title_of
 from alnus.report.subgroup_tables import subgroup_sources
@@ -39,45 +43,15 @@ def _objectives(files: RunFiles) -> str | None:
     return f"{count(declared, 'comparison')} declared in the configuration." if declared else None
 
 
-def _eligibility(files: RunFiles) -> str | None:
-    codes = (files.config.get("quality") or {}).get("exclude")
-    named = ", ".join(str(code).replace("_", " ") for code in codes) if codes else ""
-    left_out = None if files.excluded is None else len(files.excluded)
-    if left_out is None:
-        return None
-    rule = f" A video is left out where it is: {named}." if named else ""
-    return f"At the level of data: {count(left_out, 'video')} left out, each with its reason.{rule}"
-
-
-def _centers(files: RunFiles) -> str | None:
-    if files.splits is None or "center" not in files.splits.columns:
-        return None
-    centers = sorted(set(files.splits["center"]) - {""})
-    return f"{count(len(centers), 'centre')}: {', '.join(centers[:12])}." if centers else None
-
-
-def _data_source(files: RunFiles) -> str | None:
-    if files.phantom:
-        return "Simulated by Alnus’ phantom: no patients."
-    return f"The cohort table {str(files.config['cohort']).rsplit('/', 1)[-1]}." if files.config.get("cohort") else None
-
-
-def _annotation(files: RunFiles) -> str | None:
-    videos = files.videos
-    if videos is None or "keyframe" not in videos.columns or not set(videos["keyframe"]) & {"chosen", "middle"}:
-        return None
-    chosen = int((videos["keyframe"] == "chosen").sum())
-    return f"Keyframe or still given for {chosen} of {len(videos)} videos; for the others the middle frame."
-
-
-def _recordings(files: RunFiles) -> str | None:
-    if files.videos is None or files.videos.empty:
-        return None
-    return "Container, frames, duration, frame rate, size and spacing of the videos by centre."
+def _goal(files: RunFiles) -> str | None:
+    networks = spoken(list(dict.fromkeys(source_title(model.source) for model in files.models)))
+    aims = _objectives(files)
+    made = f"Development and evaluation: {networks} were trained and tested in this run." if networks else None
+    return " ".join(part for part in (made, aims) if part) or None
 
 
 def _recordings_and_software(files: RunFiles) -> str | None:
-    parts = [part for part in (_recordings(files), _software(files)) if part]
+    parts = [part for part in (data.recordings(files), _software(files)) if part]
     return " ".join(parts) or None
 
 
@@ -89,15 +63,6 @@ def _software(files: RunFiles) -> str | None:
     return f"{named}; all packages and the commit are listed."
 
 
-def _preprocessing(files: RunFiles) -> str | None:
-    if not files.models:
-        return None
-    return (
-        "Videos decoded once to grey, cut to the scanned region, static text blackened, checked for quality alike for "
-        "everybody; clips sampled and scaled as each model card says."
-    )
-
-
 def _index_test(files: RunFiles) -> str | None:
     names = list(dict.fromkeys(source_title(model.source) for model in files.models))
     return (
@@ -105,14 +70,10 @@ def _index_test(files: RunFiles) -> str | None:
     )
 
 
-def _development(files: RunFiles) -> str | None:
-    leaves = partitions(files.splits)
-    return "; ".join(f"{leaf.label}: {leaf.text}" for leaf in leaves) + "." if leaves else None
-
-
 def _thresholds(files: RunFiles) -> str | None:
     known = files.results.get("thresholds") or {}
-    rules = sorted({str(entry.get("rule")) for entry in known.values() if entry.get("rule")})
+    networks = {model.source for model in files.models} or set(known)
+    rules = sorted({str(entry["rule"]) for name, entry in known.items() if name in networks and entry.get("rule")})
     return f"Score from 0 to 1; cut-off by {spoken(rules)}, frozen before the test sets." if rules else None
 
 
@@ -138,10 +99,6 @@ def _indeterminate(files: RunFiles) -> str | None:
     return "Every patient with a usable video gets a call; there is no indeterminate one."
 
 
-def _missing(files: RunFiles) -> str | None:
-    return "Missing values are counted by variable; who lacks a usable video is in the flow." if files.cohort else None
-
-
 def _variability(files: RunFiles) -> str | None:
     parts = []
     if any(subgroup_sources(body) for body in files.sets().values()):
@@ -159,13 +116,13 @@ def _sample_size(files: RunFiles) -> str:
 
 
 def _fairness(files: RunFiles) -> str | None:
-    variables = [
-        str(item["name"])
-        for body in files.sets().values()
-        for item in (body.get("subgroups") or {}).get("variables") or ()
-    ]
-    named = list(dict.fromkeys(variables))
+    named = _subgroup_variables(files)
     return f"Performance by {spoken(named)}, with interaction tests; all wrong cases listed." if named else None
+
+
+def _subgroup_variables(files: RunFiles) -> list[str]:
+    analysed = [body.get("subgroups") or {} for body in files.sets().values()]
+    return list(dict.fromkeys(str(item["name"]) for part in analysed for item in part.get("variables") or ()))
 
 
 def _flow(files: RunFiles) -> str | None:
@@ -177,14 +134,6 @@ def _flow(files: RunFiles) -> str | None:
     return f"From {flow.trunk[0].text} to {count(len(flow.leaves), 'partition')}{why}."
 
 
-def _characteristics(files: RunFiles) -> str | None:
-    return (
-        "Table of the cohort by partition, and by centre where there are several."
-        if files.cohort.get("table1")
-        else None
-    )
-
-
 def _prevalence(files: RunFiles) -> str:
     shares = [
         f"{set_title(name)} {number(100 * body['positive'] / body['patients'], 1)}%"
@@ -192,12 +141,6 @@ def _prevalence(files: RunFiles) -> str:
         if body["patients"]
     ]
     return f"Share with metastasis: {', '.join(shares)}."
-
-
-def _external_differences(files: RunFiles) -> str | None:
-    if "test_b" not in files.sets() or not files.cohort.get("table1"):
-        return None
-    return "Testing set B beside the other partitions, in patients and in recordings."
 
 
 def _crosstab(files: RunFiles) -> str:
@@ -214,6 +157,13 @@ def _accuracy(files: RunFiles) -> str | None:
     return "; ".join(said) + "." if said else None
 
 
+def _performance(files: RunFiles) -> str | None:
+    overall, named = _accuracy(files), _subgroup_variables(files)
+    if overall is None:
+        return None
+    return f"{overall} In subgroups by {spoken(named)}." if named else f"{overall} No subgroup was analysed."
+
+
 def _limits(files: RunFiles) -> str:
     return "What this run does not show, as far as the software can tell."
 
@@ -223,18 +173,25 @@ def _protocol(files: RunFiles) -> str | None:
 
 
 def _code(files: RunFiles) -> str | None:
-    commit = files.run.get("commit")
-    return f"Alnus is open source; commit {str(commit)[:12]}." if commit else None
+    commit, changes = str(files.run.get("commit") or "").partition("+")[::2]
+    version = (files.run.get("versions") or {}).get("alnus")
+    if not commit:
+        return f"Alnus is open source (Apache-2.0); version {version}." if version else None
+    own = ", with changes that are in no commit" if changes else ""
+    return f"Alnus is open source (Apache-2.0); commit {commit[:12]}{own}."
 
 
 def _audit(files: RunFiles) -> str:
-    return "predictions.csv, thresholds with SHA-256, results.json and heatmaps are kept in the run directory."
+    kept = ["predictions.csv", "thresholds with SHA-256", "results.json"]
+    kept += ["heatmaps"] if files.explanations else []
+    log = f" {openings_count(files)} of test sets logged." if openings_count(files) else ""
+    return f"{spoken(kept)} are kept in the run directory.{log}"
 
 
 def _predictors(files: RunFiles) -> str:
-    fused = any(body.get("fusion") for body in files.sets().values())
     text = "The pixels of the video, or of the keyframe, alone."
-    return f"{text} Clinical columns are joined with the score in a model apart (fusion)." if fused else text
+    clinical = "Clinical columns are joined with the score in a model apart (fusion)."
+    return f"{text} {clinical}" if has_fusion(files) else text
 
 
 def _training(files: RunFiles) -> str | None:
@@ -244,13 +201,10 @@ def _training(files: RunFiles) -> str | None:
 
 
 def _clusters(files: RunFiles) -> str | None:
-    if any(
-        item.get("name") == "center"
-        for body in files.sets().values()
-        for item in (body.get("subgroups") or {}).get("variables") or ()
-    ):
-        return "Performance by centre, with a test of heterogeneity; the external set apart."
-    return None
+    if "center" not in _subgroup_variables(files):
+        return None
+    text = "Performance by centre, with a test of heterogeneity"
+    return f"{text}; the external set apart." if "test_b" in files.sets() else f"{text}."
 
 
 def _recalibration(files: RunFiles) -> str | None:
@@ -267,12 +221,12 @@ def _calculation(files: RunFiles) -> str:
 
 def _imbalance(files: RunFiles) -> str | None:
     weights = {bool(((m.card.get("network") or {}).get("training") or {}).get("class_weights")) for m in files.models}
-    if not weights:
-        return None
+    if True not in weights:
+        return "No method was used." if weights else None
+    again = " Recalibrated scores stand beside the raw ones." if _recalibration(files) else ""
     return (
-        "Classes weighted in the loss, so that scores are no probabilities."
-        if True in weights
-        else "No method was used."
+        "In the loss a class weighs as much as it is rare in training, so that the rarer one counts; scores are no "
+        f"probabilities.{again}"
     )
 
 
@@ -285,10 +239,6 @@ def _poor_input(files: RunFiles) -> str:
     return "Faults of a video are found by stated rules and named; what cannot be read is refused with the reason."
 
 
-def _disjoint(files: RunFiles) -> str | None:
-    return "Of patients: no patient stands in two partitions." if files.splits is not None else None
-
-
 def _start(files: RunFiles) -> str | None:
     if not files.models:
         return None
@@ -297,7 +247,10 @@ def _start(files: RunFiles) -> str | None:
 
 
 def _selection(files: RunFiles) -> str | None:
-    return "The epoch with the highest validation AUC." if files.models else None
+    if not files.models:
+        return None
+    every = " Every network that was trained is reported." if len({model.source for model in files.models}) > 1 else ""
+    return f"Of each network the epoch with the highest validation AUC.{every}"
 
 
 def _ensemble(files: RunFiles) -> str | None:
@@ -305,16 +258,19 @@ def _ensemble(files: RunFiles) -> str | None:
 
 
 def _explanation(files: RunFiles) -> str | None:
-    return f"Grad-CAM; {count(len(files.explanations), 'case')} drawn." if files.explanations else None
+    if not files.explanations:
+        return None
+    checked = any(tested(body) for body in files.sets().values())
+    how = (
+        "tested against other maps, random weights and the lesion where its mask is known" if checked else "not tested"
+    )
+    return f"Grad-CAM; {count(len(files.explanations), 'case')} drawn; {how}."
 
 
-def _internal(files: RunFiles) -> str | None:
-    name = next((name for name in ("test_a", "folds") if name in files.sets()), None)
-    return f"{set_title(name)}: {files.sets()[name]['patients']} patients." if name else None
-
-
-def _external(files: RunFiles) -> str | None:
-    return f"Testing set B: {files.sets()['test_b']['patients']} patients." if "test_b" in files.sets() else None
+def _robustness(files: RunFiles) -> str | None:
+    if not any(moving(body) for body in files.sets().values()):
+        return None
+    return "The video networks’ scores on cines reversed, shuffled, frozen and cut to one frame, with paired tests."
 
 
 def _failures(files: RunFiles) -> str | None:
@@ -323,39 +279,40 @@ def _failures(files: RunFiles) -> str | None:
     )
 
 
-def _identity(files: RunFiles) -> str:
-    return "Alnus keeps pixels and the study’s own ids only; burned-in text outside the region is cut off."
-
-
 ANSWERS: Mapping[str, tuple[str, Answer]] = {
     "title": ("summary", _title),
     "summary": ("summary", _summary),
     "objectives": ("comparisons", _objectives),
-    "eligibility": ("excluded", _eligibility),
-    "centers": ("participants", _centers),
-    "data_source": ("participants", _data_source),
-    "annotation": ("recordings", _annotation),
-    "recordings": ("recordings", _recordings),
+    "goal": ("methods", _goal),
+    "eligibility": ("excluded", data.eligibility),
+    "centers": ("participants", data.centers),
+    "data_source": ("provenance", data.data_source),
+    "annotation": ("recordings", data.annotation),
+    "recordings": ("recordings", data.recordings),
     "recordings_and_software": ("recordings", _recordings_and_software),
     "software": ("provenance", _software),
-    "preprocessing": ("methods", _preprocessing),
+    "preprocessing": ("methods", data.preprocessing),
+    "handling": ("methods", data.handling),
     "index_test": ("methods", _index_test),
-    "development": ("participants", _development),
+    "development": ("methods", data.development),
+    "assignment": ("methods", data.assignment),
+    "numbers": ("participants", data.numbers),
     "thresholds": ("methods", _thresholds),
     "reference": ("methods", _reference),
     "blinding_test": ("methods", _blinding_test),
     "statistics": ("methods", _statistics),
     "indeterminate": ("probabilities", _indeterminate),
-    "missing": ("recordings", _missing),
+    "missing": ("recordings", data.missing),
     "variability": ("subgroups", _variability),
     "sample_size": ("sample-size", _sample_size),
     "fairness": ("subgroups", _fairness),
     "flow": ("participants", _flow),
-    "characteristics": ("participants", _characteristics),
+    "characteristics": ("participants", data.characteristics),
     "prevalence": ("results", _prevalence),
-    "external_differences": ("participants", _external_differences),
+    "external_differences": ("participants", data.external_differences),
     "crosstab": ("results", _crosstab),
     "accuracy": ("results", _accuracy),
+    "performance": ("results", _performance),
     "limits": ("limits", _limits),
     "protocol": ("provenance", _protocol),
     "code": ("provenance", _code),
@@ -368,15 +325,16 @@ ANSWERS: Mapping[str, tuple[str, Answer]] = {
     "imbalance": ("methods", _imbalance),
     "full_model": ("methods", _full_model),
     "poor_input": ("excluded", _poor_input),
-    "disjoint": ("methods", _disjoint),
+    "disjoint": ("methods", data.disjoint),
     "start": ("methods", _start),
     "selection": ("methods", _selection),
     "ensemble": ("methods", _ensemble),
     "explanation": ("heatmaps", _explanation),
-    "internal": ("results", _internal),
-    "external": ("results", _external),
+    "robustness": ("motion", _robustness),
+    "internal": ("results", data.internal),
+    "external": ("results", data.external),
     "failures": ("wrong", _failures),
-    "identity": ("provenance", _identity),
+    "identity": ("methods", data.identity),
 }
 
 

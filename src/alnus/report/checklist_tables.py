@@ -20,7 +20,7 @@ LISTS = ("stard_ai", "tripod_ai", "claim")
 
 
 def checklist(name: str) -> Mapping[str, Any]:
-    """Return a list as its file holds it: name, about, source, items (number, topic, asks, answer, authors)."""
+    """Return a list’s file: name, about, source, checked, items (number, topic, asks, answer, authors)."""
     text = (resources.files("alnus.report") / "checklists" / f"{name}.yaml").read_text(encoding="utf-8")
     loaded: Mapping[str, Any] = yaml.safe_load(text)
     return loaded
@@ -49,7 +49,9 @@ def _table(files: RunFiles, name: str, listed: Mapping[str, Any], titles: Mappin
         Column("Where", share=0.7),
     )
     caption = f"{listed['about']}: {tally}."
-    return Table(f"checklist_{name}", caption, columns, rows, (f"{listed['source']}.",), folded=True)
+    return Table(
+        f"checklist_{name}", caption, columns, rows, (f"{listed['source']}. {listed['checked']}",), folded=True
+    )
 
 
 def _row(files: RunFiles, item: Mapping[str, str], titles: Mapping[str, str]) -> Row:

@@ -15,6 +15,7 @@ from alnus.report.limits import limitations
 from alnus.report.model_cards import model_cards
 from alnus.report.motion_section import motion_blocks
 from alnus.report.names import file_stem
+from alnus.report.preparation import assignment_words, preparation_words
 from alnus.report.provenance_block import provenance
 from alnus.report.recordings import missing_table, recordings_table
 from alnus.report.result_sections import absent, result_sections
@@ -96,8 +97,10 @@ def _flow_alt(flow: Flow) -> str:
 def recordings(files: RunFiles) -> tuple[Block, ...]:
     """Return the recordings by centre and the missing data, or the name of what is absent."""
     table, missing = recordings_table(files), missing_table(files)
+    by_partition = recordings_table(files, by="partition")
     return (
         table or absent("The recordings", "The run directory has neither videos.csv nor a store."),
+        *((by_partition,) if by_partition else ()),
         missing or absent("Missing data", "The run directory has no cohort.json with a table."),
     )
 
@@ -116,6 +119,7 @@ def methods(files: RunFiles) -> tuple[Block, ...]:
     table = networks_table(files)
     return (
         Text(_design(files)),
+        *((Text(prepared),) if (prepared := preparation_words(files)) else ()),
         Text(_statistics(files)),
         table or absent("The table of networks", "The run directory has no model card below models/."),
         *model_cards(files),
@@ -135,9 +139,11 @@ def _design(files: RunFiles) -> str:
     aggregation = {"mean": "the mean", "max": "the highest"}.get(
         str(files.results.get("aggregation", "mean")), "a summary"
     )
+    how = assignment_words(files)
     return (
-        f"{split}; no patient stands in two of them. Each network saw the videos of the training patients only; its "
-        "epoch and its threshold were chosen on the validation patients. A patient’s score is "
+        f"{split}; no patient stands in two of them. {how}{' ' if how else ''}Each network saw the videos "
+        "of the training patients only; its epoch and its threshold were chosen on the validation "
+        "patients. A patient’s score is "
         f"{aggregation} of the scores of that patient’s videos. A score lies between 0 and 1, the higher "
         "the more suspicious; it is not calibrated, hence no probability of metastasis. The "
         "thresholds were frozen before the test sets were evaluated; a score at or above its "

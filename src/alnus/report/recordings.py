@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import pandas as pd
 
 from alnus.report.document import Cell, Column, Row, Table
 from alnus.report.run_files import RunFiles
-from alnus.report.wording import ABSENT, count, number
+from alnus.report.wording import ABSENT, count, number, set_title
 
 MOST_CENTERS = 30
+SPLITS = ("train", "val", "test_a", "test_b")
 NUMBERS = {"frames": 0, "duration_s": 1, "frame_rate_hz": 1, "spacing_row_mm": 3}
 
 
-def recordings_table(files: RunFiles) -> Table | None:
-    """Return one row a centre with the sizes, rates and spacings of its videos; None where none are recorded."""
+def recordings_table(files: RunFiles, *, by: Literal["centre", "partition"] = "centre") -> Table | None:
+    """Return one row a centre with the sizes, rates and spacings of its videos; None where none are recorded.
+
+    by="partition": one row a partition; None also where splits.csv has folds or fewer than two partitions.
+    """
     videos = files.videos
     if videos is None or videos.empty or not {"video", "frames", "height", "width", "container"} <= set(videos.columns):
         return None
-    centers = sorted(set(videos["center"]) - {""})[:MOST_CENTERS]
-    groups = {f"{name}": videos[videos["center"] == name] for name in centers} if len(centers) > 1 else {}
-    rest = videos[videos["center"] == ""]
-    if groups and not rest.empty:
-        groups["no centre stated"] = rest
+    groups = _centers(videos) if by == "centre" else _partitions(files, videos)
+    if by == "partition" and not groups:
+        return None
     rows = tuple(_row(name, rows) for name, rows in {**groups, "All": videos}.items())
     columns = (
-        Column("Centre", share=0.9),
+        Column(by.capitalize(), share=0.9),
         Column("Videos", "right", 0.65),
         Column("Container", share=0.9),
         Column("Frames", "right", 0.95),
@@ -40,7 +43,26 @@ def recordings_table(files: RunFiles) -> Table | None:
         "region is what ingestion cut out. The scanners’ make and model are no part of the de-identified videos: "
         "for the authors to state.",
     )
+    if by == "partition":
+        return Table("recordings_by_partition", "The recordings by partition.", columns, rows, notes[:1])
     return Table("recordings", "The recordings by centre.", columns, rows, notes)
+
+
+def _centers(videos: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    names = sorted(set(videos["center"]) - {""})[:MOST_CENTERS]
+    groups = {f"{name}": videos[videos["center"] == name] for name in names} if len(names) > 1 else {}
+    rest = videos[videos["center"] == ""]
+    return {**groups, "no centre stated": rest} if groups and not rest.empty else groups
+
+
+def _partitions(files: RunFiles, videos: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return each partition's videos, in the order of the paper; none where a patient has several (folds)."""
+    if files.splits is None or "patient_id" not in videos.columns or "fold" in files.splits.columns:
+        return {}
+    of_patient = dict(zip(files.splits["patient_id"], files.splits["split"], strict=True))
+    placed = videos["patient_id"].map(of_patient)
+    found = [*(name for name in SPLITS if (placed == name).any()), *sorted(set(placed.dropna()) - set(SPLITS))]
+    return {set_title(str(name)): videos[placed == name] for name in found} if len(found) > 1 else {}
 
 
 def _row(name: str, videos: pd.DataFrame) -> Row:

@@ -35,6 +35,13 @@ def partitions(cohort: Cohort, config: StudyConfig) -> list[Partition]:
     return [Partition(None, assign_splits(cohort, config.split, seed=config.seed))]
 
 
+def are_given(cohort: Cohort, config: StudyConfig) -> bool:
+    """Tell whether the cohort table assigns the patients: by its `split` column, or by as many folds as asked."""
+    if config.split.folds:
+        return "fold" in cohort.table and cohort.table["fold"].nunique() == config.split.folds
+    return "split" in cohort.table
+
+
 def splits_table(found: list[Partition]) -> pd.DataFrame:
     """Return the table of splits.csv: one row a patient, or with folds one row a patient and fold."""
     if found[0].fold is None:

@@ -29,7 +29,7 @@ from alnus.study.cases import case_record, explained_cases
 from alnus.study.faithfulness import add_faithfulness, measure_faithfulness
 from alnus.study.motion import add_motion, score_altered
 from alnus.study.openings import note_openings
-from alnus.study.partition import TESTS, Partition, held_out, ingest_items, partitions, samples, splits_table
+from alnus.study.partition import TESTS, Partition, are_given, held_out, ingest_items, partitions, samples, splits_table
 from alnus.study.run import Run
 from alnus.study.truth import ceiling_rows
 from alnus.study.videos import videos_table
@@ -100,6 +100,7 @@ def prepare(config: StudyConfig, *, reporter: Reporter, command: str) -> Study:
     write_atomic(run.path("config.yaml"), dump_config(config))
     run.record |= computer()
     run.record["phantom"] = cohort.is_phantom
+    run.record["partitions"] = "given" if are_given(cohort, config) else "drawn"
     run.record["inputs"] = {cohort.source.name: file_sha256(cohort.source)}
     run.save()
     return Study(config, cohort, parts, run, reporter)
