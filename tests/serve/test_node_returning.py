@@ -354,6 +354,7 @@ def test_an_archive_that_takes_no_jpeg_gets_the_heatmap_unpacked(waiting, builde
             courier.deliver(waiting, builder, outbound)
     (heatmap,) = archive.of_class("Secondary")
     assert heatmap.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2"
+    assert (heatmap.PhotometricInterpretation, heatmap.LossyImageCompression) == ("RGB", "01")
     assert heatmap.pixel_array.shape[0] == 4
 
 
