@@ -81,7 +81,8 @@ def truth(request: Request, study_id: str, table: Annotated[str, Form(max_length
 
     def write(session: Session, study: ReaderStudy) -> str:
         known, strange = set_truth(session, study, read_truth(table), actor=person_of(request).id)
-        return f"{_('Cases with a truth:')} {known}. {_('Rows of no case of this study:')} {strange}."
+        with_truth, unknown = _("Cases with a truth:"), _("Rows of no case of this study:")  # Babel reads no f-strings
+        return f"{with_truth} {known}. {unknown} {strange}."
 
     return _deed(request, study_id, write)
 
