@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--preset", default="paper")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--networks", default="tin,r2plus1d,resnet3d,image")
+    parser.add_argument("--networks", default="tin,r2plus1d,resnet3d,image,x3d,mvit")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     results = []
