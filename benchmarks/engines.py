@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -344,12 +345,16 @@ def header(record: dict[str, Any]) -> str:
     )
     return (
         "# Networks, engines, precisions\n\n"
-        f"`python benchmarks/engines.py --rounds {record['rounds']}`, {record['made']}, {record['processor']},\n"
+        f"`{record['command']}`, {record['made']}, {record['processor']},\n"
         f"{os.cpu_count()} cores, {record['threads']} threads; load {before:.1f} before, {after:.1f} after. {found}.\n"
         f"Accuracy on {record['clips']} clips of {record['whose']}. No GPU was there: its path is not measured.\n"
         f"{warning}\n"
         "`rival`: the reference networks in eager float32 (see the head of engines.py). `eager float32` is ours as it\n"
-        "trains; `times the rival's speed` compares with the faster of the rival's two memory formats.\n\n"
+        "trains; `times the rival's speed` compares with the faster of the rival's two memory formats.\n"
+        "Random weights tell clips apart by little, so that scaling their logits to a spread of one enlarges bf16's and\n"
+        "int8's rounding too: read `largest change of p` as a hard case, not as that of a trained network, for which it is\n"
+        "not measured at full size. `alnus predict` compares on your own clips, and goes back to float32 where it passes\n"
+        "0.01.\n\n"
     )
 
 
@@ -380,6 +385,7 @@ def main() -> None:
     found = {"torch": versions()["torch"], **{package: metadata.version(package) for package in PACKAGES}}
     record = {
         "made": now(),
+        "command": " ".join(["python", "benchmarks/engines.py", *sys.argv[1:]]),
         "commit": commit(),
         "machine": machine(),
         "processor": processor(),
