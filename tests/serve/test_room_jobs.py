@@ -133,6 +133,15 @@ def test_a_server_that_dies_in_any_step_loses_nothing_and_does_nothing_twice(set
     assert len(results_of(room)) == len(videos_of(room)) == 1
 
 
+def test_an_orderly_end_is_no_attempt_and_a_crash_is_one(room, tmp_path):
+    submitted(room, cine_bytes(tmp_path))
+    for is_crash, attempts in ((False, 0), (True, 1)):
+        assert leases.take(room.database, room.settings.work) is not None
+        leases.release_all(room.database, is_crash=is_crash)
+        with room.database.reading() as session:
+            assert session.exec(select(Job)).one().attempts == attempts
+
+
 def test_more_than_the_room_can_wait_for_is_refused(run_model, tmp_path):
     room, _ = opened(settings_for(run_model, tmp_path / "room", limits=Limits(waiting=1)))
     submitted(room, b"one")

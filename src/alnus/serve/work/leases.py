@@ -113,11 +113,14 @@ def fail(database: Database, lease: Lease, reason: str, write: Callable[[Session
         session.add(job)
 
 
-def release_all(database: Database) -> None:
-    """Free every job: at the start of the only server of a data folder, whoever held one is dead."""
+def release_all(database: Database, *, is_crash: bool) -> None:
+    """Free every job: at the start of the only server of a data folder whoever held one is dead.
+
+    is_crash: count it as an attempt, for the step may be what killed the server; at an orderly end it was not.
+    """
     with database.writing() as session:
         held = update(Job).where(col(Job.lease).is_not(None))
-        session.exec(held.values(lease=None, lease_until_s=0.0, attempts=Job.attempts + 1))
+        session.exec(held.values(lease=None, lease_until_s=0.0, attempts=Job.attempts + int(is_crash)))
 
 
 def _held(session: Session, lease: Lease) -> Job:

@@ -56,7 +56,7 @@ class Workers:
 
     def start(self) -> None:
         """Free what a dead server held, and begin."""
-        leases.release_all(self._room.database)
+        leases.release_all(self._room.database, is_crash=True)
         for number in range(self._room.settings.work.workers):
             self._begin(f"worker-{number}", QUICK)
         self._begin("explainer", SLOW)
@@ -87,6 +87,7 @@ class Workers:
             decoder.close()
         for thread in self._threads:
             thread.join(timeout=20)
+        leases.release_all(self._room.database, is_crash=False)
 
     def _run(self, decoder: Worker, states: Sequence[State]) -> None:
         if State.RECEIVED in states:
