@@ -89,6 +89,7 @@ class _Bounded(HTTPAdapter):
             for piece in stream(*stream_arguments, **stream_options):
                 left[0] -= len(piece)
                 if left[0] < 0:
+                    response.close()
                     raise MediaError(f"the answer is larger than {self._most_bytes} bytes")
                 yield piece
 
