@@ -352,9 +352,10 @@ def header(record: dict[str, Any]) -> str:
         f"{warning}\n"
         "`rival`: the reference networks in eager float32 (see the head of engines.py). `eager float32` is ours as it\n"
         "trains; `times the rival's speed` compares with the faster of the rival's two memory formats.\n"
-        "`largest change of p` is of random weights whose logits were scaled to a spread of one over few clips, which probably\n"
-        "enlarges the rounding of bf16 and int8 too: a trained full-size network was not measured. `alnus predict` compares on\n"
-        "your own clips, and goes back to float32 where a probability changes by more than 0.01.\n\n"
+        "`largest change of p` is of random weights whose logits were scaled to a spread of one over few clips, which\n"
+        "probably enlarges the rounding of bf16 and int8 too: a trained full-size network was not measured.\n"
+        "`alnus predict` compares on your own clips, and goes back to float32 where a probability changes\n"
+        "by more than 0.01.\n\n"
     )
 
 
