@@ -53,6 +53,14 @@ def test_a_patient_stands_in_one_split_and_test_sets_hold_no_trained_patient(fin
     assert not trained & set(predictions["patient_id"])
 
 
+def test_the_run_says_which_engine_answered_for_each_network(finished_study):
+    answers = json.loads((finished_study / "predictions.engines.json").read_text())
+    assert {answer["source"]: (answer["engine"], answer["precision"]) for answer in answers} == {
+        "tin": ("eager", "float32"),
+        "image": ("eager", "float32"),
+    }
+
+
 def test_the_threshold_is_the_validation_sets_and_stands_in_the_models_card(finished_study):
     from alnus.evaluation import youden_threshold
 

@@ -245,13 +245,14 @@ def _calling(config: EvaluationConfig) -> dict[str, Any]:
 def _predict(study: Study) -> list[Path]:
     tables = []
     failed: list[tuple[str, str]] = []
+    answers: list[inference.Answer] = []
     for part in study.parts:
         split_of = {patient: split for patient, split in part.split_of().items() if split != "train"}
         chosen = samples(study.cohort, videos=study.store.videos(), patients=split_of)
         directories = [study.model_directory(name, part) for name in study.config.models]
         with study.reporter.progress("Predicting") as progress:
             table = inference.predict(
-                directories, chosen, study.store, splits=split_of, progress=progress, excluded=failed
+                directories, chosen, study.store, splits=split_of, progress=progress, excluded=failed, answers=answers
             )
         tables.append(table if part.fold is None else table.assign(fold=part.fold))
     for video, reason in dict(failed).items():
@@ -265,9 +266,10 @@ def _predict(study: Study) -> list[Path]:
     rule, at = study.config.evaluation.threshold, study.config.evaluation.threshold_at
     thresholds = evaluation.freeze_thresholds(predictions, aggregation=aggregation, rule=rule, at=at)
     called = evaluation.apply_thresholds(predictions, thresholds, aggregation=aggregation)
-    outputs = [study.run.path("predictions.csv"), study.run.path("thresholds.json")]
+    outputs = [study.run.path(name) for name in ("predictions.csv", "thresholds.json", "predictions.engines.json")]
     _write_csv(outputs[0], _as_written(called.assign(origin="phantom") if is_phantom(study) else called))
     write_json(outputs[1], thresholds)
+    write_json(outputs[2], [answer.as_record() for answer in answers])
     return outputs
 
 
