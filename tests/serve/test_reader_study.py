@@ -105,6 +105,15 @@ def read(reader, reading: Reading, *, call: int = 1, suspicion: int = 4, status:
     return answer
 
 
+def alone(room, study_id: str) -> None:
+    """Let every reader of a crossover begin without the model."""
+    with room.database.writing() as session:
+        own = select(Reading).join(StudyReader, col(StudyReader.id) == col(Reading.reader_id))
+        for one in session.exec(own.where(StudyReader.study_id == study_id)):
+            one.treatment = "alone" if one.session == 1 else "with model"
+            session.add(one)
+
+
 def viewer(page: str) -> dict:
     return json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
 
@@ -138,9 +147,12 @@ def said_of(page: str, words: set[str]) -> set[str]:
 # Blinding
 
 
-def test_nothing_that_a_reader_is_handed_says_what_the_reading_must_not(desk):
+@pytest.mark.parametrize("design", ["independent", "second-reader", "crossover"])
+def test_nothing_that_a_reader_is_handed_says_what_the_reading_must_not(desk, design):
     room, admin, people = desk
-    study = make(room, admin)
+    study = make(room, admin, design=design, seed="5")
+    if design == "crossover":  # its first session, of those who begin alone
+        alone(room, study)
     admin.post(f"/admin/studies/{study}/truth", {"table": truth_csv(room)})
     read(people["bob"], readings(room, study, "bob")[0], suspicion=2)
     ann, reading = people["ann"], readings(room, study, "ann")[0]
