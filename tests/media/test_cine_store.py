@@ -9,6 +9,7 @@ import pickle
 import numpy as np
 import pytest
 from PIL import Image
+from xxhash import xxh3_128_hexdigest
 
 from alnus.errors import MediaError
 from alnus.media import CineStore, IngestItem, ingest, ingestion
@@ -55,19 +56,19 @@ def test_an_entry_states_size_times_and_checksum(store):
     assert entry.frame_rate_hz == pytest.approx(25)
     assert entry.duration_s == pytest.approx(12 / 25)
     assert (entry.spacing_row_mm, entry.has_image, entry.phantom, entry.notes) == (None, False, False, "")
-    assert len(entry.sha256) == 64
+    assert len(entry.checksum) == len("xxh3-128:") + 32
 
 
 def test_an_entry_states_the_checksums_of_its_frames_its_source_and_its_still(store, tmp_path, scene):
     entry = store.entry("a.mkv")
-    assert entry.sha256 == _sha256(_frames_file(store).read_bytes())
+    assert entry.checksum == f"xxh3-128:{xxh3_128_hexdigest(_frames_file(store).read_bytes())}"
     assert entry.source_sha256 == _sha256((tmp_path / "a.mkv").read_bytes())
     assert entry.image_sha256 is None
     Image.fromarray(scene[3]).save(tmp_path / "still.png")
     ingest([IngestItem("a.mkv", tmp_path / "a.mkv", image=tmp_path / "still.png")], store.root, workers=1)
     assert CineStore(store.root).entry("a.mkv").image_sha256 == _sha256((tmp_path / "still.png").read_bytes())
     meta = json.loads((_frames_file(store).parent / "meta.json").read_text())
-    assert (meta["source_sha256"], meta["sha256"]) == (entry.source_sha256, entry.sha256)
+    assert (meta["source_sha256"], meta["checksum"]) == (entry.source_sha256, entry.checksum)
 
 
 def test_the_checksum_of_a_folder_is_of_its_frames_names_and_contents(tmp_path, scene):
@@ -145,7 +146,7 @@ def test_frames_whose_bytes_changed_are_decoded_again_and_whole_ones_are_not(sto
 
 
 NEEDED = ["format", "video", "frames", "height", "width", "duration_s", "frame_rate_hz", "spacing_mm", "phantom"]
-CHECKSUMS_AND_NOTES = ["sha256", "source_sha256", "image_sha256", "notes", "source"]
+CHECKSUMS_AND_NOTES = ["checksum", "still_checksum", "source_sha256", "image_sha256", "notes", "source"]
 
 
 def test_a_meta_file_that_is_damaged_or_lacks_anything_is_decoded_again(store):

@@ -207,7 +207,9 @@ def test_a_file_that_only_finds_a_damaged_process_is_tried_once_more_in_a_fresh_
 
 def test_an_answer_that_is_none_counts_as_a_crash(tmp_path, scene, make, monkeypatch):
     monkeypatch.setattr(
-        pool, "start_process", lambda: _process("print('ready', flush=True); input(); print('[nonsense', flush=True)")
+        pool,
+        "start_process",
+        lambda _module: _process("print('ready', flush=True); input(); print('[nonsense', flush=True)"),
     )
     assert "crashed over it" in pool.Worker(timeout_s=20).ask({})["refused"]
 
@@ -215,7 +217,9 @@ def test_an_answer_that_is_none_counts_as_a_crash(tmp_path, scene, make, monkeyp
 def test_a_reason_of_several_lines_becomes_one(monkeypatch):
     answer = json.dumps({"refused": "two\nlines\x1b[2J"})
     monkeypatch.setattr(
-        pool, "start_process", lambda: _process(f"print('ready', flush=True); input(); print({answer!r}, flush=True)")
+        pool,
+        "start_process",
+        lambda _module: _process(f"print('ready', flush=True); input(); print({answer!r}, flush=True)"),
     )
     with pool.Worker(timeout_s=20) as worker:
         assert worker.ask({})["refused"] == r"two\nlines\x1b[2J"

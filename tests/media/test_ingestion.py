@@ -110,12 +110,11 @@ def test_a_video_that_kills_its_decoder_costs_only_itself(tmp_path, folder, monk
     assert CineStore(tmp_path / "store").verify() == []
 
 
-def _process_with_a_trap():
+def _process_with_a_trap(_module):
     """Start a decoding process that kills itself over 3.mkv."""
     return _process(
-        "import os, alnus.media.worker as w; true = w.answer_to\n"
-        "w.answer_to = lambda task: os.kill(os.getpid(), 9) if task['video'] == '3.mkv' else true(task)\n"
-        "w.main()"
+        "import os, alnus.media.worker as w\n"
+        "w.main(lambda task: os.kill(os.getpid(), 9) if task['video'] == '3.mkv' else w.answer_to(task))"
     )
 
 
@@ -128,7 +127,7 @@ def _process(script: str) -> subprocess.Popen[str]:
 
 def test_a_decoder_that_hangs_is_ended_with_its_reason(monkeypatch):
     monkeypatch.setattr(
-        pool, "start_process", lambda: _process("import time; print('ready', flush=True); time.sleep(60)")
+        pool, "start_process", lambda _module: _process("import time; print('ready', flush=True); time.sleep(60)")
     )
     assert pool.Worker(timeout_s=0.3).ask({}) == {"refused": "decoding took longer than 0.3 s and was ended"}
 

@@ -66,7 +66,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path, folder):
         process.send_signal(signal.SIGKILL)
         process.wait()
         for meta in killed.glob("[0-9a-f]*/meta.json"):
-            assert json.loads(meta.read_text())["sha256"]
+            assert json.loads(meta.read_text())["checksum"]
     ingest(_items(folder), killed, workers=2)
     assert _contents(killed) == _contents(whole)
 

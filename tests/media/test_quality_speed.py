@@ -9,7 +9,8 @@ from scipy.spatial import ConvexHull
 
 from alnus.media.quality.observing import ranked
 from alnus.media.quality.outline import closed, hull_corners, opened
-from alnus.media.quality.windows import largest, smallest, summed
+from alnus.media.quality.percentiles import percentile
+from alnus.media.quality.windows import framed, largest, smallest, summed
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 12, 31, 32])
@@ -46,6 +47,21 @@ def test_windows_are_those_of_scipys_filters(side):
         )
     mean = ndimage.uniform_filter(values.astype(np.float64), side, mode="nearest")
     np.testing.assert_array_equal(summed(values.astype(np.uint32), side), np.round(mean * side**2))
+
+
+@pytest.mark.parametrize("percent", [0, 50, 95, 97, 99, 100])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (7, 9), (60, 81)])
+def test_percentiles_of_bytes_are_numpys(percent, shape):
+    for most in (2, 17, 256):
+        values = np.random.default_rng(most).integers(0, most, shape, dtype=np.uint8)
+        assert percentile(values, percent) == pytest.approx(np.percentile(values, percent), abs=1e-9)
+
+
+@pytest.mark.parametrize("sides", [(0, 0), (3, 3), (4, 2), (90, 1)])
+def test_a_picture_is_framed_as_numpy_pads_it(sides):
+    values = np.random.default_rng(0).integers(0, 256, (31, 44), dtype=np.uint8)
+    np.testing.assert_array_equal(framed(values, *sides, None), np.pad(values, sides, mode="edge"))
+    np.testing.assert_array_equal(framed(values, *sides, 255), np.pad(values, sides, constant_values=255))
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -98,7 +98,7 @@ def test_another_seed_begins_anew(trained, tmp_path):
 
 
 class Checksummed(tiny_training.NoiseStore):
-    sha256 = "a"
+    checksum = "a"
     image_sha256 = "b"
 
     def entry(self, video):
@@ -113,7 +113,7 @@ def _checksummed_job(directory: Path, network: NetworkConfig) -> Job:
 def test_a_video_ingested_otherwise_changes_the_fingerprint(tmp_path):
     job = _checksummed_job(tmp_path, tiny_training.tiny())
     before = fingerprint(job)
-    job.store.sha256 = "c"
+    job.store.checksum = "c"
     assert fingerprint(job) != before
 
 

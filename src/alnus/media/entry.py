@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from alnus.media.checksum import file_checksum
 from alnus.media.cine import Box, Times
 from alnus.media.colour import Pixels, luma_of
 from alnus.media.dicom_out import dicom_findings
@@ -38,7 +39,7 @@ from alnus.media.sources import (
 from alnus.media.store import FRAMES, IMAGE, META, PARTIAL
 from alnus.media.stored import FORMAT
 from alnus.media.view import Seen, View, blackened, judged, look, stated_region, written_box
-from alnus.provenance import file_sha256, write_json
+from alnus.provenance import write_json
 
 __all__ = ["IngestItem", "StoreWriteError", "ingest_one"]
 
@@ -91,7 +92,7 @@ def _filled(item: IngestItem, folder: Path, limits: DecodeLimits, rules: Rules) 
     with writing(folder.parent):
         file = finished(decoded.file, box=seen.view.box, within=decoded.box, keep=seen.view.keep)
     checksums |= _write_still(item, seen.view, decoded.size, folder, limits)
-    meta = _meta(item, decoded, seen) | checksums | {"source": state, "sha256": file.sha256}
+    meta = _meta(item, decoded, seen) | checksums | {"source": state, "checksum": file.checksum}
     meta |= {"rules": rules.fingerprint(), "dicom": rules.dicom_state(item.patient)}
     meta["findings"] = [asdict(found) for found in findings] + dicom_findings(item, rules, limits)
     with writing(folder.parent):
@@ -147,13 +148,13 @@ def _write_still(
 ) -> dict[str, str | None]:
     """Write the chosen still and return the checksums of its source and of what is written. Raises Refused."""
     if item.image is None:
-        return {"image_sha256": None, "still_sha256": None}
+        return {"image_sha256": None, "still_checksum": None}
     image = _still(item.image, view, full, limits)
     with foreign_faults():
         source = source_sha256(item.image)
     with writing(folder.parent):
         np.save(folder / IMAGE, image, allow_pickle=False)
-        return {"image_sha256": source, "still_sha256": file_sha256(folder / IMAGE)}
+        return {"image_sha256": source, "still_checksum": file_checksum(folder / IMAGE)}
 
 
 def _still(path: Path, view: View, full: tuple[int, int], limits: DecodeLimits) -> Pixels:

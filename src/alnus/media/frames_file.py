@@ -1,4 +1,4 @@
-"""frames.npy: held in memory until it is known what is kept of them, then written once while its SHA-256 is made.
+"""frames.npy: held in memory until it is known what is kept of them, then written once while its checksum is made.
 
 What is longer than HELD_BYTES is written frame by frame, and cut and masked in place afterwards: memory is bounded
 whatever the cine's length. Plain reads and writes, no memory map: a mapping as large as the cine would count against
@@ -7,7 +7,6 @@ the decoding process's limit of address space.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from alnus.errors import MediaError
+from alnus.media.checksum import checksum_of, xxh3_128
 from alnus.media.cine import Box
 from alnus.media.colour import Pixels
 
@@ -44,14 +44,14 @@ def writing(store: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class FramesFile:
-    """A cine's frames on their way. shape: (frames, height, width). sha256: of the file's bytes, None if not known yet.
+    """A cine's frames on their way. shape: (frames, height, width). checksum: of the file's bytes, if it is known.
 
     held: the frames, where they are in memory still and the file has no content.
     """
 
     path: Path
     shape: tuple[int, int, int]
-    sha256: str | None
+    checksum: str | None
     held: Pixels | None = None
 
 
@@ -81,7 +81,7 @@ class FramesWriter:
         self._path, self._expected, self._count = path, expected, 0
         self._size = (0, 0)
         self._held: Pixels | None = None
-        self._hash = None if expected is None else hashlib.sha256()
+        self._hash = None if expected is None else xxh3_128()
         self._stream = path.open("wb", buffering=0)  # so that closing has nothing left to fail with
 
     def add(self, frame: Pixels) -> None:
@@ -120,7 +120,7 @@ class FramesWriter:
         if self._held is not None:
             return FramesFile(self._path, shape, None, self._held[: self._count])
         if self._count == self._expected and self._hash is not None:
-            return FramesFile(self._path, shape, self._hash.hexdigest())
+            return FramesFile(self._path, shape, checksum_of(self._hash))
         self._stream.seek(0)
         _write_whole(self._stream, memoryview(npy_header(shape)))
         return FramesFile(self._path, shape, None)
@@ -148,10 +148,10 @@ def finished(written: FramesFile, *, box: Box, within: Box, keep: Mask | None) -
     """
     frames, x, y = written.shape[0], box.x - within.x, box.y - within.y
     is_in_place = box == within and keep is None and written.held is None
-    if is_in_place and written.sha256 is not None:
+    if is_in_place and written.checksum is not None:
         return written
     header = npy_header((frames, box.h, box.w))
-    digest = hashlib.sha256(header)
+    digest = xxh3_128(header)
     with written.path.open("r+b", buffering=0) as stream:
         _write_whole(stream, memoryview(header))
         start = len(npy_header(written.shape))
@@ -165,7 +165,7 @@ def finished(written: FramesFile, *, box: Box, within: Box, keep: Mask | None) -
         stream.truncate(len(header) + frames * box.h * box.w)
     if written.held is not None:
         _give_back(written.held)
-    return FramesFile(written.path, (frames, box.h, box.w), digest.hexdigest())
+    return FramesFile(written.path, (frames, box.h, box.w), checksum_of(digest))
 
 
 def _blackened(frame: Pixels, keep: Mask | None) -> Pixels:

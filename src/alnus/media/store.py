@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alnus.errors import MediaError
+from alnus.media.checksum import file_checksum
 from alnus.media.refusal import shown
-from alnus.provenance import file_sha256, write_atomic
+from alnus.provenance import write_atomic
 
 INDEX, EXCLUDED, QUALITY = "index.csv", "excluded.csv", "quality.csv"
 META, FRAMES, IMAGE = "meta.json", "frames.npy", "image.npy"
@@ -31,8 +32,9 @@ NOTE_SEPARATOR = "; "
 class StoreEntry:
     """A row of index.csv. Rate and spacing are None where the file states none.
 
-    sha256: of frames.npy's bytes; source_sha256: of the video's file, or of a folder of frames (`source_sha256`);
-    image_sha256: the same of the still's file; still_sha256: of image.npy's bytes; both None without a still.
+    checksum: of frames.npy's bytes (`alnus.media.checksum`); source_sha256: of the video's file, or of a folder of
+    frames (`source_sha256`); image_sha256: the same of the still's file; still_checksum: of image.npy's bytes; both
+    None without a still.
     """
 
     video: str
@@ -44,10 +46,10 @@ class StoreEntry:
     frame_rate_hz: float | None
     spacing_row_mm: float | None
     spacing_col_mm: float | None
-    sha256: str
+    checksum: str
     source_sha256: str
     image_sha256: str | None
-    still_sha256: str | None
+    still_checksum: str | None
     phantom: bool
     has_image: bool
     notes: str
@@ -129,8 +131,10 @@ class CineStore:
 
     def _is_intact(self, entry: StoreEntry) -> bool:
         try:
-            is_still_intact = not entry.has_image or file_sha256(self.root / entry.key / IMAGE) == entry.still_sha256
-            return is_still_intact and file_sha256(self.root / entry.key / FRAMES) == entry.sha256
+            is_still_intact = (
+                not entry.has_image or file_checksum(self.root / entry.key / IMAGE) == entry.still_checksum
+            )
+            return is_still_intact and file_checksum(self.root / entry.key / FRAMES) == entry.checksum
         except OSError:
             return False
 
@@ -179,10 +183,10 @@ def parsed_row(row: dict[str, str]) -> StoreEntry:
         frame_rate_hz=_number(row["frame_rate_hz"]),
         spacing_row_mm=_number(row["spacing_row_mm"]),
         spacing_col_mm=_number(row["spacing_col_mm"]),
-        sha256=row["sha256"],
+        checksum=row["checksum"],
         source_sha256=row["source_sha256"],
         image_sha256=row["image_sha256"] or None,
-        still_sha256=row["still_sha256"] or None,
+        still_checksum=row["still_checksum"] or None,
         phantom=row["phantom"] == "True",
         has_image=row["has_image"] == "True",
         notes=row["notes"],

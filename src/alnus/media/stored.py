@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from alnus.errors import MediaError
+from alnus.media.checksum import file_checksum
 from alnus.media.sources import IngestItem, entry_key, source_state
 from alnus.media.store import FRAMES, IMAGE, META, NOTE_SEPARATOR, StoreEntry, cells_of, mapped, parsed_row
-from alnus.provenance import file_sha256
 
-FORMAT = 3  # 2 has the checksums of the sources, 3 the mask, the findings and the checksum of the stored still
+FORMAT = 4  # 2 has the sources' checksums, 3 the mask, the findings and the stored still's, 4 XXH3 of what is stored
 
 
 def stored_meta(store: Path, item: IngestItem, *, rules: str) -> dict[str, Any] | None:
@@ -53,14 +53,14 @@ def stored_row(folder: Path) -> StoreEntry | None:
 
 def _frames_are_whole(path: Path, row: StoreEntry) -> bool:
     try:
-        return file_sha256(path) == row.sha256 and mapped(path).shape == (row.frames, row.height, row.width)
+        return file_checksum(path) == row.checksum and mapped(path).shape == (row.frames, row.height, row.width)
     except (OSError, MediaError):
         return False
 
 
 def _image_is_whole(path: Path, row: StoreEntry) -> bool:
     try:
-        return not row.has_image or file_sha256(path) == row.still_sha256
+        return not row.has_image or file_checksum(path) == row.still_checksum
     except OSError:
         return False
 
@@ -78,10 +78,10 @@ def index_row(key: str, meta: dict[str, Any], *, has_image: bool) -> StoreEntry:
         frame_rate_hz=None if meta["frame_rate_hz"] is None else round(meta["frame_rate_hz"], 6),
         spacing_row_mm=row_mm,
         spacing_col_mm=column_mm,
-        sha256=meta["sha256"],
+        checksum=meta["checksum"],
         source_sha256=meta["source_sha256"],
         image_sha256=meta["image_sha256"],
-        still_sha256=meta["still_sha256"],
+        still_checksum=meta["still_checksum"],
         phantom=meta["phantom"],
         has_image=has_image,
         notes=NOTE_SEPARATOR.join(meta["notes"]),

@@ -77,7 +77,7 @@ def _frames_key(store: CineSource, video: str, *, still: bool) -> list[str]:
     entry = getattr(store, "entry", None)
     if entry is not None:
         row = entry(video)
-        return [str(row.sha256), *([str(getattr(row, "image_sha256", None))] if still else [])]
+        return [str(row.checksum), *([str(getattr(row, "image_sha256", None))] if still else [])]
     image = store.image(video) if still else None
     return [str(store.frames(video).shape), *([] if image is None else [str(image.shape)])]
 

@@ -27,7 +27,7 @@ def audit_files(paths: Mapping[str, Path], store: CineStore | None, owners: Owne
     kinds = {
         "are one file": same_file(paths),
         "hold the same bytes": same_bytes(paths, known={video: row.source_sha256 for video, row in entries.items()}),
-        "decode to the same frames": grouped(entries, lambda video: entries[video].sha256),
+        "decode to the same frames": grouped(entries, lambda video: entries[video].checksum),
     }
     told: set[tuple[str, ...]] = set()
     findings = []
@@ -46,7 +46,7 @@ def audit_content(
 
     Of videos with the same frames only the first is compared: the others have been found by their checksum.
     """
-    firsts = list({store.entry(video).sha256: video for video in reversed(videos)}.values())[::-1]
+    firsts = list({store.entry(video).checksum: video for video in reversed(videos)}.values())[::-1]
     prints = prints_of(store, firsts, progress=lambda done, total: progress("fingerprints", done, total))
     found = copies(prints, progress=lambda done, total: progress("comparing videos", done, total))
     return [

@@ -16,6 +16,7 @@ from alnus.media.quality.calipers import count_calipers
 from alnus.media.quality.findings import Finding, finding
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask
+from alnus.media.quality.percentiles import percentile
 
 FLAT_SHARE = 0.5
 """not_ultrasound: more of the picture's bright parts have no texture; in the 23 shared clips at most 0.23."""
@@ -129,7 +130,7 @@ def _pulsing(seen: _Seen) -> Finding | None:
     crop, observed = seen.crop, seen.observed
     rows, columns = slice(crop.y, crop.y + crop.h), slice(crop.x, crop.x + crop.w)
     low, high = observed.low[rows, columns], observed.high[rows, columns]
-    swing = min(SWING, int(np.percentile(high, 99)) // DIM)
+    swing = min(SWING, int(percentile(high, 99)) // DIM)
     swinging = _share(high - low >= swing, seen.mask)
     text = f"{swinging:.2%} of its pixels ever change by {swing} grey levels (limit {SWINGING_SHARE:.1%})"
     return finding("frozen", text, seen.config) if swinging < SWINGING_SHARE else None

@@ -15,6 +15,7 @@ from alnus.media.cine import Box
 from alnus.media.colour import Pixels
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask, grown, opened
+from alnus.media.quality.percentiles import percentile
 from alnus.media.quality.windows import largest, smallest, summed
 
 FILL = 0
@@ -48,7 +49,7 @@ def static_marks(observed: Observed, box: Box) -> Mask | None:
     low = observed.low[rows, columns]
     stroke = _reduced(STROKE_PX, box)
     contrast = low - largest(smallest(low, stroke), stroke)
-    common = max(LEAST_CONTRAST, float(np.percentile(contrast, COMMON_PERCENTILE)))
+    common = max(LEAST_CONTRAST, percentile(contrast, COMMON_PERCENTILE))
     changes = observed.counted_steps(STEADY)[rows, columns]
     around = summed(changes.astype(np.uint16), 2 * AROUND_PX + 1) / np.float32((2 * AROUND_PX + 1) ** 2)
     is_alive_around = around >= ALIVE_AROUND * len(observed.steps)
@@ -101,12 +102,15 @@ def _drawings(low: Pixels, body: Mask, core: Mask, *, thick_px: int) -> Mask:
 
 def _runs_every_way(low: Pixels, place: tuple[slice, slice]) -> bool:
     """Tell a drawing from an echo, which is long across the beam and soft along it."""
-    around = low[tuple(slice(max(0, side.start - 2), side.stop + 2) for side in place)].astype(np.float32)
-    across, down = (np.abs(np.diff(around, axis=axis)) for axis in (1, 0))
-    if across.sum() < UPRIGHT * down.sum():
+    around = low[tuple(slice(max(0, side.start - 2), side.stop + 2) for side in place)]
+    if _apart(around[:, 1:], around[:, :-1]).sum() < UPRIGHT * _apart(around[1:], around[:-1]).sum():
         return False
-    steps = np.abs(around[:, 2:] - around[:, :-2])
-    return float(np.percentile(steps, STEEPEST_PERCENTILE)) >= STEEP * float(np.ptp(around))
+    steps = _apart(around[:, 2:], around[:, :-2])
+    return percentile(steps, STEEPEST_PERCENTILE) >= STEEP * float(np.ptp(around))
+
+
+def _apart(one: Pixels, other: Pixels) -> Pixels:
+    return np.maximum(one, other) - np.minimum(one, other)
 
 
 def _is_spot(low: Pixels, place: tuple[slice, slice], thick_px: int) -> bool:

@@ -67,7 +67,16 @@ class Observed:
         return {}
 
     def counted_steps(self, level: int) -> NDArray[np.uint8]:
-        """In how many of the steps a pixel changes by `level` or more, (H, W)."""
+        """In how many of the steps a pixel changes by `level` or more, (H, W); made once, not to be written to."""
+        if level not in self._counted:
+            self._counted[level] = self._count_steps(level)
+        return self._counted[level]
+
+    @cached_property
+    def _counted(self) -> dict[int, NDArray[np.uint8]]:
+        return {}
+
+    def _count_steps(self, level: int) -> NDArray[np.uint8]:
         counts = np.zeros(self.size, np.uint8)  # there are fewer than MOST_SAMPLES
         for step in self.steps:
             counts += (step >= level).view(np.uint8)

@@ -21,7 +21,7 @@ from alnus.media.cine import Box
 from alnus.media.colour import Pixels
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask, closed, grown, hull, hull_area, opened, without_probe_arc
-from alnus.media.quality.windows import largest, summed
+from alnus.media.quality.windows import framed, largest, summed
 
 LEVELS = (1, 3, 6)  # grey levels that count as a change: any; above a camera's or a grabber's noise
 ALIVE = 0.35  # of the pairs of samples in which a pixel of tissue changes; a running clock's digits reach 0.4, but thin
@@ -93,10 +93,10 @@ def share(mask: Mask) -> float:
 def pieces(alive: Mask) -> list[Mask]:
     """Return the pieces of what is alive that are thick enough to be tissue, the largest first."""
     side = max(THIN_PX, round(min(alive.shape) * THIN_SHARE))
-    thick = opened(closed(np.pad(alive, side, mode="edge"), WINDOW_PX), side)[side:-side, side:-side]
+    thick = opened(closed(framed(alive, side, side, None), WINDOW_PX), side)[side:-side, side:-side]
     labels, count = ndimage.label(thick)
-    sizes = np.bincount(labels.ravel())[1:]
-    return [labels == number + 1 for number in np.argsort(-sizes, kind="stable")[:count]]
+    found = [thick] if count == 1 else [labels == number for number in range(1, count + 1)]
+    return sorted(found, key=np.count_nonzero, reverse=True)  # of one size the first stays first
 
 
 def _passing(observed: Observed) -> Mask:
@@ -142,7 +142,7 @@ def _without_bleeding(region: Mask, strong: Real, median: Pixels) -> Mask:
     nearby = largest(strong, 2 * BLEEDING_PX + 1)
     rim = grown(~region, BLEEDING_PX)
     kept = region & ~(rim & like_screen & (nearby >= RARE) & (strong < BLEEDING_RATIO * nearby))
-    padded = np.pad(kept, WINDOW_PX, mode="edge")
+    padded = framed(kept, WINDOW_PX, WINDOW_PX, None)
     return opened(closed(padded, WINDOW_PX), WINDOW_PX)[WINDOW_PX:-WINDOW_PX, WINDOW_PX:-WINDOW_PX]
 
 
