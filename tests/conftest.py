@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,12 @@ TINY = (  # settings that make a study a matter of seconds; given to commands as
     "explanation.cases=1",
     "networks.tin.width=16",
 )
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the programs that tests start: they would ignore it, as what a shell starts behind it does."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
