@@ -66,12 +66,16 @@ def test_a_picture_whose_every_scan_costs_a_pass_over_64_million_pixels_is_ended
         open_guarded(tmp_path / "scans.jpg", limits=DecodeLimits(start_s=0.5), worker=worker)
 
 
+# what pretends the most costs the most to look through: a slow machine's budget may end before its frames are counted
+TOO_MANY_FRAMES = "20001 frames or more; at most 20000 are read|decoding took longer than its size and its frames allow"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("frames-20500.gif", "20001 frames or more; at most 20000 are read"),
+        ("frames-20500.gif", TOO_MANY_FRAMES),
         ("canvas-4000.gif", "at most 10000 a byte are read"),
-        ("pages.tiff", "20001 frames or more; at most 20000 are read"),
+        ("pages.tiff", TOO_MANY_FRAMES),
         ("fourth.avi", "frame 4 is 64x48 pixels, the first 96x64"),
         ("reference-movie.mov", "it holds no video stream"),
         ("frames-2-31.avi", "2147483647 frames or more"),
