@@ -16,6 +16,7 @@ from alnus.inference.agreement import Agreement
 from alnus.inference.engines import Precision
 from alnus.inference.graph_engines import OnnxEngine, OpenVinoEngine
 from alnus.models import ModelCard, read_card
+from alnus.models.directory import first_problem
 from alnus.provenance import now, versions
 
 ENGINE_CARD = "engine.json"
@@ -93,9 +94,7 @@ def read_engine_card(directory: Path) -> EngineCard:
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); run `alnus export` again") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "file"
-        raise WeightsError(f"{path}: is no export's card ({key}: {first['msg']}); run `alnus export` again") from None
+        raise WeightsError(f"{path}: is no export's card ({first_problem(error)}); run `alnus export` again") from None
 
 
 def card_of(directory: Path) -> ModelCard:

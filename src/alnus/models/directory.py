@@ -144,9 +144,13 @@ def read_card(directory: Path) -> ModelCard:
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}): is {directory} a model directory?") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "file"
-        raise WeightsError(f"{path}: is not a model card ({key}: {first['msg']})") from None
+        raise WeightsError(f"{path}: is not a model card ({first_problem(error)})") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first key of a card that is not as it should be, and why."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
 
 
 def _line(error: Exception) -> str:

@@ -154,16 +154,10 @@ class MultiscaleTransformer(nn.Module):
         return f"MViTv2-{self.depth}"
 
     def in_layout(self, layout: Layout) -> MultiscaleTransformer:
-        """Return a network of the same sizes in another layout, with random weights, on the same device."""
-        made = MultiscaleTransformer(
+        """Return a network of the same sizes in another layout, with random weights."""
+        return MultiscaleTransformer(
             self.depth, **self.sizes, dropout=self.dropout.p, stochastic_depth=self.stochastic_depth, layout=layout
         )
-        like = self.fc.weight
-        return made.to(like.device, like.dtype).train(self.training)
-
-    def become(self, other: MultiscaleTransformer) -> None:
-        """Take over another network's layout and layers. What held this one's parameters holds them no more."""
-        self.layout, self._modules, self._parameters = other.layout, other._modules, other._parameters
 
     def features(self, clip: Tensor) -> Tensor:
         """Return what enters the last block: (batch, 2 * channels, frames / 2, height / 32, width / 32).

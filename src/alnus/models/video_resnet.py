@@ -252,14 +252,8 @@ class VideoResNet(nn.Module):
         return f"{'R(2+1)D' if self.factorised else 'ResNet-3D'}-{self.depth}"
 
     def in_layout(self, layout: Layout) -> VideoResNet:
-        """Return a network of the same sizes in another layout, with random weights, on the same device."""
-        made = VideoResNet(self.depth, **self.sizes, dropout=self.dropout.p, factorised=self.factorised, layout=layout)
-        like = self.fc.weight
-        return made.to(like.device, like.dtype).train(self.training)
-
-    def become(self, other: VideoResNet) -> None:
-        """Take over another network's layout and layers. What held this one's parameters holds them no more."""
-        self.layout, self._modules = other.layout, other._modules
+        """Return a network of the same sizes in another layout, with random weights."""
+        return VideoResNet(self.depth, **self.sizes, dropout=self.dropout.p, factorised=self.factorised, layout=layout)
 
     def features(self, clip: Tensor) -> Tensor:
         """Return the last stage: (batch, channels, frames / 8, height / 16, width / 16) in torchvision's layout."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -87,8 +87,8 @@ def load_weights(
     target, notes = _in_its_layout(model, found, read_layout(path))
     report, taken = _matched(target, found, path=path, replace_head=head == "replace", grey=grey)
     _fill(target, {key: model.state_dict()[key] for key in report.replaced} | taken, new=report.missing)
-    if not isinstance(model, FrameResNet) and target is not model:
-        model.become(cast(Any, target))  # in_layout gives the model's own kind
+    if target is not model:
+        _become(model, target)
     return replace(report, notes=(*notes, *report.notes))
 
 
@@ -141,7 +141,15 @@ def _in_its_layout(model: Network, found: Found, stated: Layout | None) -> tuple
     if model.layout_is_given or wanted == model.layout:
         return model, notes
     whose = "middle channels by the paper's count" if found.layout is None else f"layout of {found.origin}"
-    return model.in_layout(wanted), (f"the network takes the {whose}", *notes)
+    made, like = model.in_layout(wanted), model.fc.weight
+    made.to(like.device, like.dtype).train(model.training)
+    return made, (f"the network takes the {whose}", *notes)
+
+
+def _become(model: Network, other: Network) -> None:
+    """Take over the layout and layers of another of its kind. What held the model's parameters holds them no more."""
+    model.layout = other.layout
+    model._modules, model._parameters = other._modules, other._parameters
 
 
 def _converted(found: Found, own: State, *, grey: Grey) -> tuple[State, tuple[str, ...]]:

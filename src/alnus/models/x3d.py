@@ -131,14 +131,8 @@ class X3D(nn.Module):
         return f"X3D-{self.depth}"
 
     def in_layout(self, layout: Layout) -> X3D:
-        """Return a network of the same sizes in another layout, with random weights, on the same device."""
-        made = X3D(self.depth, **self.sizes, dropout=self.dropout.p, layout=layout)
-        like = self.fc.weight
-        return made.to(like.device, like.dtype).train(self.training)
-
-    def become(self, other: X3D) -> None:
-        """Take over another network's layout and layers. What held this one's parameters holds them no more."""
-        self.layout, self._modules = other.layout, other._modules
+        """Return a network of the same sizes in another layout, with random weights."""
+        return X3D(self.depth, **self.sizes, dropout=self.dropout.p, layout=layout)
 
     def features(self, clip: Tensor) -> Tensor:
         """Return the last convolution: (batch, channels, frames, height / 32, width / 32)."""
