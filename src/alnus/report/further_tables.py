@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alnus.report.document import Cell, Column, Row, Table
-from alnus.report.set_tables import Sources, kind_of, ordered, title_of
+from alnus.report.set_tables import Sources, ordered, title_of
 from alnus.report.wording import ABSENT, auc_cell, has_estimate, interval, is_number, number, p_value, set_title, share
 
 
@@ -128,8 +128,3 @@ def _ratio(measure: Any) -> Cell:
 def _equals(value: object) -> str:
     text = p_value(value)
     return text if text.startswith("<") else f"= {text}"
-
-
-def is_model(source: Mapping[str, Any]) -> bool:
-    """Tell whether a source is a network."""
-    return kind_of(source) == "model"

@@ -28,11 +28,6 @@ class VideoView:
         """Whether its frames can be shown."""
         return self.video.frames is not None
 
-    @property
-    def is_explained(self) -> bool:
-        """Whether the heat of its frames is there."""
-        return self.job.state in (State.EXPLAINED, State.RETURNED)
-
 
 @dataclass(frozen=True)
 class Verdict:

@@ -12,8 +12,6 @@ import numpy as np
 from alnus.errors import CohortError
 from alnus.evaluation.power import underpowered
 
-DIGITS = 6
-"""Decimals of points of a curve; estimates and their intervals keep all."""
 CELLS = 10_000_000
 """Patients times bootstrap samples beyond which an interval is left out: minutes for what more patients tell too."""
 

@@ -30,7 +30,6 @@ class Person:
     via: Literal["session", "key"]
     csrf: str = ""
     language: str | None = None
-    has_first_password: bool = False
 
     @property
     def is_admin(self) -> bool:
@@ -73,7 +72,7 @@ def person_of_session(session: Session, token: str, settings: ServeSettings) -> 
     too_old = now_s - kept.created_s > settings.session_h * 3600 or now_s - kept.seen_s > settings.idle_min * 60
     if too_old or not user.is_active:
         return None
-    person = Person(user.id, user.name, Role(user.role), "session", kept.csrf, user.language, user.is_first_password)
+    person = Person(user.id, user.name, Role(user.role), "session", kept.csrf, user.language)
     return person, now_s - kept.seen_s > SEEN_EVERY_S
 
 

@@ -45,11 +45,6 @@ class Database:
             yield session
             session.commit()
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether this is the embedded database."""
-        return self.engine.dialect.name == "sqlite"
-
 
 def open_database(url: str | None, *, data: Path) -> Database:
     """Return the database at `url`, else room.sqlite in `data`, with all its tables. Raises UsageError."""

@@ -44,7 +44,6 @@ def heat_path(folders: Folders, sha256: str, model: str) -> Path:
     """Return the file of a video's heat by a network: (T, height, width) uint8."""
     folder = folders.heat(sha256, model)
     return folder.with_name(f"{folder.name}.npy")
-    return folders.heat(sha256, model).with_suffix(".npy")
 
 
 def read_heat(folders: Folders, sha256: str, model: str) -> NDArray[np.uint8]:
