@@ -11,7 +11,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from pydicom import dcmread
 from pydicom.sequence import Sequence
+from typer.testing import CliRunner
 
+from alnus.cli import app
 from alnus.errors import MediaError, UsageError
 from alnus.media import Box, IngestItem, ingest
 from alnus.media.identity import Find, find_identity, kept_pixels, write_deidentified
@@ -265,6 +267,14 @@ def test_without_tesseract_reading_is_left_out_with_a_note_or_refused_where_it_w
     assert ocr_note("auto") == "burned-in text was not looked for (tesseract is not installed)"
     with pytest.raises(UsageError, match="tesseract is not installed, so burned-in text cannot be read"):
         finds(tmp_path, ocr=True)
+
+
+def test_check_says_where_burned_in_text_was_not_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    (tmp_path / "notes.txt").write_text("probe L14-5")
+    result = CliRunner().invoke(app, ["check", "--identity", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (0, "0 finds\n")
+    assert "burned-in text was not looked for (tesseract is not installed)" in result.stderr
 
 
 def test_a_file_that_breaks_its_library_is_reported_and_the_others_are_searched(tmp_path):

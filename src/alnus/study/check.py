@@ -141,7 +141,10 @@ def check_identity(paths: Sequence[Path], *, against: Sequence[Path], reporter: 
     against: sources whose headers' values are looked for. Raises MediaError where a path is missing.
     """
     from alnus.media.identity import find_identity
+    from alnus.media.identity.burned_in import ocr_note
 
+    if note := ocr_note("auto"):
+        reporter.say(note)
     wanted = [*paths]
     for path in paths:
         if path.suffix.lower() in TABLES and "video" in read_raw(path).cells:
