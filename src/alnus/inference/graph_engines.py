@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from alnus.errors import WeightsError
 from alnus.inference.engines import EngineName, Precision, require
+
+if TYPE_CHECKING:
+    import openvino
 
 HINTS: dict[Precision, str] = {"float32": "f32", "bf16": "bf16", "fp16": "f16"}  # of int8: the processor's best
 Shape = tuple[int, ...]
@@ -100,24 +104,33 @@ class OpenVinoEngine:
         return torch.from_numpy(np.concatenate(parts))
 
     def _compiled(self, shape: Shape) -> Any:
-        import openvino
-
         wanted: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         if self.precision in HINTS:
             wanted["INFERENCE_PRECISION_HINT"] = HINTS[self.precision]
         try:
             self._model.reshape([self._at_once, *shape])
-            return openvino.Core().compile_model(self._model, "CPU", wanted)
+            return _core().compile_model(self._model, "CPU", wanted)
         except Exception as error:
             raise WeightsError(f"{self._origin}: OpenVINO cannot run it ({_line(error)}); export it again") from None
 
 
-def read_graph(graph: bytes, weights: bytes = b"", *, origin: str) -> Any:
-    """Return OpenVINO's model of an ONNX file, or of its own XML and weights. Raises WeightsError."""
+@cache
+def _core() -> openvino.Core:
+    """Return the one Core of this process, which lives as long.
+
+    On a processor with AMX each Core gives the thread that makes it a stack for signals, and takes it away when it is
+    deleted: of two Cores, or in another thread, it leaves a stack that is no more, and the next signal that Python
+    handles (Ctrl-C, the end of a loader's worker) ends the process. Found in OpenVINO 2026.4.
+    """
     import openvino
 
+    return openvino.Core()
+
+
+def read_graph(graph: bytes, weights: bytes = b"", *, origin: str) -> Any:
+    """Return OpenVINO's model of an ONNX file, or of its own XML and weights. Raises WeightsError."""
     try:
-        return openvino.Core().read_model(graph, weights)
+        return _core().read_model(graph, weights)
     except Exception as error:
         raise WeightsError(f"{origin}: OpenVINO cannot read it ({_line(error)}); export it again") from None
 
@@ -125,16 +138,14 @@ def read_graph(graph: bytes, weights: bytes = b"", *, origin: str) -> Any:
 def native_bf16() -> bool:
     """Return whether the processor multiplies in bf16 itself, so that OpenVINO gains by it."""
     require("openvino")
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def processor() -> str:
     """Return what OpenVINO says that the processor can do, and OpenVINO's version: what a check in bf16 holds for."""
     import openvino
 
-    abilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    abilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return f"OpenVINO {openvino.__version__}: {' '.join(sorted(abilities))}"
 
 
