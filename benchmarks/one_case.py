@@ -28,11 +28,10 @@ from alnus.clips import cine_clips
 from alnus.config import NetworkConfig, load_preset
 from alnus.explanation.attribution import explain_clip
 from alnus.explanation.heat import every_frame
-from alnus.inference import open_predictor, predict_cine
-from alnus.inference.explaining import EngineStages
+from alnus.inference import EngineStages, open_predictor, predict_cine
 from alnus.inference.graph_engines import native_bf16
 from alnus.media import open_cine, write_mp4
-from alnus.models import FrameResNet, ModelCard, build_from_config, load_model, save_model
+from alnus.models import ModelCard, build_from_config, load_model, save_model
 from alnus.provenance import machine, now, versions
 
 HERE = Path(__file__).resolve().parent
@@ -68,10 +67,10 @@ def stages(name: str, cine: Path, folder: Path) -> dict[str, Callable[[], object
     made["score, OpenVINO"] = lambda: predict_cine(fast, card, grey)
     made["heat of a clip, eager"] = lambda: explain_clip(network, clips, with_evidence=True)
     made["heat of every frame, eager"] = lambda: every_frame(network, card, grey)
-    if isinstance(network, FrameResNet):
+    if not network.merges_frames:
         engine = EngineStages(network, card)
-        made["heat of a clip, OpenVINO"] = lambda: explain_clip(engine, clips, with_evidence=True)  # type: ignore[arg-type] # has what it needs
-        made["heat of every frame, OpenVINO"] = lambda: every_frame(engine, card, grey)  # type: ignore[arg-type] # the same
+        made["heat of a clip, OpenVINO"] = lambda: explain_clip(engine, clips, with_evidence=True)
+        made["heat of every frame, OpenVINO"] = lambda: every_frame(engine, card, grey)
     return made
 
 

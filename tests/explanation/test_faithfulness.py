@@ -112,6 +112,8 @@ def test_the_area_below_a_curve_is_its_mean():
 class Bright(nn.Module):
     """A network of one stage with cells of 8 pixels, whose logit is the mean brightness above mid-grey."""
 
+    merges_frames = False
+
     def __init__(self, sign: float = 1.0) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(20.0 * sign))

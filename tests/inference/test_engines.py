@@ -2,6 +2,8 @@ import hashlib
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,13 +12,16 @@ import torch
 from alnus.clips import Sample
 from alnus.config import NetworkConfig
 from alnus.errors import UsageError, WeightsError
+from alnus.explanation.attribution import explain_clip
 from alnus.inference import (
     COLUMNS,
+    EngineStages,
     Predictor,
     check_draft,
     draft_export,
     exported,
     exporting,
+    open_for_heat,
     open_predictor,
     opening,
     predict,
@@ -383,12 +388,9 @@ def test_a_predictor_is_what_open_predictor_returns(model):
 
 
 def test_a_heatmap_by_openvino_is_pytorchs(drafts, clips):
-    from alnus.explanation.attribution import explain_clip
-    from alnus.inference.explaining import EngineStages
-
     network, card = load_model(drafts["tin"][0])
     expected = explain_clip(network, clips, with_evidence=True)
-    found = explain_clip(EngineStages(network, card, precision="float32"), clips, with_evidence=True)
+    found = explain_clip(EngineStages(network, card), clips, with_evidence=True)
     torch.testing.assert_close(found.probability, expected.probability, rtol=0, atol=1e-5)
     torch.testing.assert_close(found.cells, expected.cells, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(found.evidence, expected.evidence, rtol=1e-3, atol=1e-5)
@@ -396,7 +398,43 @@ def test_a_heatmap_by_openvino_is_pytorchs(drafts, clips):
 
 
 def test_a_heatmap_by_openvino_of_a_network_that_merges_frames_is_refused(model):
-    from alnus.inference.explaining import EngineStages
-
-    with pytest.raises(UsageError, match="a heatmap by OpenVINO is of tin and image"):
+    with pytest.raises(UsageError, match="a heatmap by OpenVINO needs a last stage that keeps frames apart"):
         EngineStages(*load_model(model))
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "is_openvino"), [("tin", "auto", True), ("tin", "eager", False), ("resnet3d", "auto", False)]
+)
+def test_a_heatmap_is_by_openvino_where_the_network_and_the_user_let_it(drafts, name, engine, is_openvino):
+    explainer, card = open_for_heat(drafts[name][0], engine=engine)
+    assert isinstance(explainer, EngineStages) is is_openvino
+    assert card.source == name
+
+
+def test_a_heatmap_is_by_pytorch_where_openvino_is_not_installed(drafts, monkeypatch):
+    monkeypatch.setattr("alnus.inference.explaining.installed", lambda engine: engine != "openvino")
+    assert not isinstance(open_for_heat(drafts["tin"][0])[0], EngineStages)
+
+
+AFTER_OPENVINO = """
+import gc, os, signal, sys, threading
+from pathlib import Path
+import torch
+from alnus.inference import open_predictor
+signal.signal(signal.SIGCHLD, lambda *_: print("handled"))
+clips = torch.zeros(1, 1, 4, 16, 16)
+held = [open_predictor(Path(sys.argv[1]), engine="openvino", precision="bf16") for _ in range(3)]
+for predictor in held:
+    predictor.logits(clips)
+del held[0], predictor
+threading.Thread(target=held.clear).start()
+gc.collect()
+os.kill(os.getpid(), signal.SIGCHLD)
+"""
+
+
+def test_a_signal_is_handled_after_networks_of_openvino_are_gone(drafts):
+    command = [sys.executable, "-X", "faulthandler", "-c", AFTER_OPENVINO, str(drafts["tin"][0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("handled")

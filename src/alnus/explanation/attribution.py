@@ -1,7 +1,7 @@
 """Grad-CAM over the frames of a clip, from the same pass that gives the probability.
 
 A network is explained through `features(clip)`, its last stage as (batch, channels, frames', height', width'), and
-`head(features)`, the logits: whatever has these two is explained.
+`head(features)`, the logits: whatever is `Explainable` is explained.
 Source: Selvaraju et al., "Grad-CAM", ICCV 2017, section 3.
 Departures: the map has a time axis. The gradient's mean is taken over space and time; in the networks of frames that is
 also each frame's own mean, because their logits are the mean of the frames' logits.
@@ -12,15 +12,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alnus.models import Network
-
 METASTASIS = 1  # the class whose evidence is shown
 FIRST_STAGE = "layer1"  # of a network whose later stages merge frames: here each is still apart
+
+
+class Explainable(Protocol):
+    """A network of `alnus.models`, or what stands for one: its stages and its head, evaluating."""
+
+    training: bool
+
+    @property
+    def merges_frames(self) -> bool:
+        """Whether the last stage has fewer frames than the clip."""
+
+    def features(self, clip: Tensor) -> Tensor:
+        """Return the last stage, (batch, channels, frames', height', width')."""
+        ...
+
+    def head(self, features: Tensor) -> Tensor:
+        """Return the logits, (batch, classes)."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Return parameters on the device that computes."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,7 +71,7 @@ class ClipExplanation:
         return _resized(self.cells, (self.size[0], self.cells.shape[2], self.cells.shape[3]))
 
 
-def grad_cam(model: Network, clip: Tensor, *, target: int = METASTASIS) -> Tensor:
+def grad_cam(model: Explainable, clip: Tensor, *, target: int = METASTASIS) -> Tensor:
     """Return the evidence for a class at each pixel of each frame: (batch, frames, height, width), not negative.
 
     clip: (batch, channels, frames, height, width), as the network takes it. The network must be evaluating.
@@ -60,7 +81,7 @@ def grad_cam(model: Network, clip: Tensor, *, target: int = METASTASIS) -> Tenso
 
 
 def explain_clip(
-    model: Network, clip: Tensor, *, target: int = METASTASIS, with_evidence: bool = False
+    model: Explainable, clip: Tensor, *, target: int = METASTASIS, with_evidence: bool = False
 ) -> ClipExplanation:
     """Return the probability and the Grad-CAM of each clip, at the cost of one forward pass.
 
@@ -69,10 +90,9 @@ def explain_clip(
     the others it is taken where frames still are apart, at the first stage, which costs the way back to there.
     """
     _refuse_training(model)
-    with _recording(model, wanted=with_evidence) as held:
+    with _recording(model, wanted=with_evidence and model.merges_frames) as held:
         features = model.features(clip)  # (batch, channels, frames', height', width')
-        if not held or features.shape[2] == clip.shape[2]:  # frames still apart: the last stage says it all
-            held.clear()
+        if not held:
             features = features.detach().requires_grad_()
     with torch.enable_grad():
         logits = model.head(features)
@@ -84,7 +104,7 @@ def explain_clip(
         return ClipExplanation(logits.softmax(1)[:, target].detach(), cells.detach(), size, evidence, measure)
 
 
-def frame_weights(model: Network, clip: Tensor, *, target: int = METASTASIS) -> Tensor:
+def frame_weights(model: Explainable, clip: Tensor, *, target: int = METASTASIS) -> Tensor:
     """Return each frame's share of a clip's evidence for a class: (batch, frames), sum 1 (all 0: no evidence)."""
     return shares(frame_evidence(model, clip, target=target))
 
@@ -94,7 +114,7 @@ def shares(evidence: Tensor) -> Tensor:
     return evidence / evidence.sum(-1, keepdim=True).clamp_min(torch.finfo(evidence.dtype).tiny)
 
 
-def frame_evidence(model: Network, clip: Tensor, *, target: int = METASTASIS) -> Tensor:
+def frame_evidence(model: Explainable, clip: Tensor, *, target: int = METASTASIS) -> Tensor:
     """Return how much each frame says for a class: (batch, frames), not negative, comparable between clips."""
     evidence = explain_clip(model, clip, target=target, with_evidence=True).evidence
     assert evidence is not None  # it was asked for
@@ -132,16 +152,14 @@ def _resized(cells: Tensor, size: tuple[int, int, int]) -> Tensor:
 
 
 @contextmanager
-def _recording(model: nn.Module, *, wanted: bool) -> Iterator[list[Tensor]]:
+def _recording(model: Explainable, *, wanted: bool) -> Iterator[list[Tensor]]:
     """Compute without a record up to the end of the first stage, with one from there on; without one where not wanted.
 
-    Yields a list that then holds the first stage's output, unless that has no axis of frames.
+    Yields a list that then holds the first stage's output, where there is such a stage.
     """
     held: list[Tensor] = []
 
     def hold(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        if output.ndim < 5:  # (batch * frames, ...): frames stay apart to the end
-            return output
         held.append(output.detach().requires_grad_())
         torch.set_grad_enabled(True)  # until the end of `no_grad` below
         return held[0]
@@ -156,6 +174,6 @@ def _recording(model: nn.Module, *, wanted: bool) -> Iterator[list[Tensor]]:
             handle.remove()
 
 
-def _refuse_training(model: nn.Module) -> None:
+def _refuse_training(model: Explainable) -> None:
     if model.training:
         raise ValueError("the network is in training mode, where its answer is random: call .eval() first")

@@ -16,7 +16,7 @@ from torch.nn import functional
 from alnus.clips import ClipGeometry, clip_tensor, evaluation_indices, keyframe_index
 from alnus.clips.sample import FrameIndices, GreyFrames
 from alnus.config import ClipConfig
-from alnus.explanation.attribution import ClipExplanation, explain_clip, shares
+from alnus.explanation.attribution import ClipExplanation, Explainable, explain_clip, shares
 from alnus.explanation.tiling import tiles
 from alnus.inference import predict_cine
 from alnus.models import ModelCard, Network
@@ -120,7 +120,7 @@ def cine_heat(
 
 
 def every_frame(
-    model: Network, card: ModelCard, frames: GreyFrames
+    model: Explainable, card: ModelCard, frames: GreyFrames
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], str]:
     """Return the cells of every frame (T, height', width'), the evidence of every frame (T,), and what that is."""
     clip = card.network.clip
@@ -141,7 +141,7 @@ def on_frame(cells: NDArray[np.float32], size: tuple[int, int], clip: ClipConfig
 
 
 def _explained(
-    model: Network, frames: GreyFrames, tiled: Sequence[FrameIndices], clip: ClipConfig, *, batch_size: int
+    model: Explainable, frames: GreyFrames, tiled: Sequence[FrameIndices], clip: ClipConfig, *, batch_size: int
 ) -> Iterator[ClipExplanation]:
     """Explain the clips, a batch at a time, so that a long cine is never held as a whole."""
     coming = iter(tiled)
@@ -150,7 +150,7 @@ def _explained(
         yield explain_clip(model, _moved(clips, model), with_evidence=True)
 
 
-def _moved(clips: Tensor, model: Network) -> Tensor:
+def _moved(clips: Tensor, model: Explainable) -> Tensor:
     return clips.to(next(model.parameters()).device)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alnus.inference.agreement import Agreement, agreement
+    from alnus.inference.explaining import EngineStages, open_for_heat
     from alnus.inference.exported import Checked, EngineCard, card_of, is_export, read_engine_card
     from alnus.inference.exporting import Draft, check_draft, draft_export, paired_scores, write_export
     from alnus.inference.opening import Answer, Predictor, open_predictor
@@ -25,6 +26,8 @@ _HOMES = {
     "card_of": "exported",
     "is_export": "exported",
     "read_engine_card": "exported",
+    "EngineStages": "explaining",
+    "open_for_heat": "explaining",
     "Answer": "opening",
     "Predictor": "opening",
     "open_predictor": "opening",
@@ -41,12 +44,14 @@ __all__ = [
     "Checked",
     "Draft",
     "EngineCard",
+    "EngineStages",
     "Predictor",
     "agreement",
     "card_of",
     "check_draft",
     "draft_export",
     "is_export",
+    "open_for_heat",
     "open_predictor",
     "paired_scores",
     "predict",

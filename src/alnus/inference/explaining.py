@@ -5,31 +5,46 @@ Grad-CAM needs the gradient from the logits back to the last stage only, so ever
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor, nn
 
 from alnus.errors import UsageError
-from alnus.inference.engines import Precision, require
+from alnus.inference.engines import Precision, default_device, installed, require
 from alnus.inference.graph import onnx_graph
-from alnus.inference.graph_engines import OpenVinoEngine, native_bf16
-from alnus.models import FrameResNet, ModelCard
+from alnus.inference.graph_engines import OpenVinoEngine
+from alnus.models import ModelCard, Network, load_model
+
+
+def open_for_heat(directory: Path, *, engine: str = "auto") -> tuple[EngineStages | Network, ModelCard]:
+    """Return what explains a trained network fastest here, for a process that explains many cines.
+
+    engine: as in `open_predictor`; "auto" and "openvino" take OpenVINO's stages on a CPU where it is installed and the
+    network's last stage keeps frames apart, else PyTorch's. Raises WeightsError.
+    """
+    network, card = load_model(directory, device=default_device())
+    usable = installed("openvino") and installed("onnx") and default_device() == "cpu"
+    if engine not in ("auto", "openvino") or not usable or network.merges_frames:
+        return network, card
+    return EngineStages(network, card), card
 
 
 class EngineStages(nn.Module):
     """`features` by OpenVINO, `head` by PyTorch: what `alnus.explanation` takes for a network.
 
-    Of TIN and the image network, whose last stage keeps every frame apart.
+    Of networks whose last stage keeps every frame apart: TIN, X3D and the image network.
     """
 
-    def __init__(self, network: FrameResNet, card: ModelCard, *, precision: Precision | None = None) -> None:
-        """Convert a trained network. precision: None is bf16 where the processor has it. Raises UsageError."""
+    merges_frames = False
+
+    def __init__(self, network: Network, card: ModelCard, *, precision: Precision = "float32") -> None:
+        """Convert a trained network. precision: of the stages. Raises UsageError, WeightsError."""
         super().__init__()
         require("openvino", conversion=True)
-        if not isinstance(network, FrameResNet):
-            raise UsageError(
-                "a heatmap by OpenVINO is of tin and image: the others need a gradient to their first stage"
-            )
+        if network.merges_frames:
+            raise UsageError(f"{card.source}: a heatmap by OpenVINO needs a last stage that keeps frames apart")
         clip = card.network.clip
-        self.precision: Precision = precision or ("bf16" if native_bf16() else "float32")
+        self.precision = precision
         graph = onnx_graph(network, (clip.channels, clip.frames, clip.side_px, clip.side_px), last_stage=True)
         self._engine = OpenVinoEngine(graph, origin=card.source, precision=self.precision)
         self._network = [network]  # its head only: a module's own layers are its attributes

@@ -85,6 +85,8 @@ class FrameResNet(nn.Module):
     exactly T frames. With offsets of 0 and weights of 1, TIN is the image network applied to each frame.
     """
 
+    merges_frames = False
+
     def __init__(
         self,
         depth: int,

@@ -123,6 +123,8 @@ class MultiscaleTransformer(nn.Module):
     first none. layout None: tables of relative positions for 16 x 224 x 224, until weights with others are loaded.
     """
 
+    merges_frames = True
+
     def __init__(
         self,
         depth: int,

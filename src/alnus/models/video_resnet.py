@@ -214,6 +214,8 @@ class VideoResNet(nn.Module):
     layout None: torchvision's, until weights of another layout are loaded.
     """
 
+    merges_frames = True
+
     def __init__(
         self,
         depth: int,

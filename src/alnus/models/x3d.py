@@ -96,6 +96,8 @@ class X3D(nn.Module):
     layout None: the paper's, until weights of another layout are loaded.
     """
 
+    merges_frames = False
+
     def __init__(
         self,
         depth: int,

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from alnus import models
 from alnus.errors import WeightsError
-from alnus.inference import open_predictor
+from alnus.inference import open_for_heat, open_predictor
 from alnus.serve.risk import Risks, read_risks
 from alnus.study.single import model_directories
 
 if TYPE_CHECKING:
+    from alnus.explanation.attribution import Explainable
     from alnus.inference import Predictor
     from alnus.models import ModelCard
 
@@ -47,10 +48,10 @@ class ServedModel:
         return f"{re.sub('[^A-Za-z0-9_-]', '_', self.card.source)}{fold}-{self.version}"
 
     @cached_property
-    def network(self) -> models.Network:
-        """The network for explanations, read when it is first needed. Raises WeightsError."""
+    def explainer(self) -> Explainable:
+        """The network for explanations, opened when it is first needed. Raises WeightsError."""
         with self.explaining:
-            return models.load_model(self.directory)[0]
+            return open_for_heat(self.directory, engine=self.engine)[0]
 
     @cached_property
     def predictor(self) -> Predictor:

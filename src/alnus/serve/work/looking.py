@@ -44,19 +44,19 @@ def probability_of(model: ServedModel, store: CineStore) -> tuple[float, str]:
 
 def prepare(model: ServedModel) -> None:
     """Do once what the first cine would have to wait for: read the network, convert it, compute a clip."""
-    predictor, network, clip = model.predictor, model.network, model.card.network.clip
+    predictor, explainer, clip = model.predictor, model.explainer, model.card.network.clip
     frames = np.zeros((max(clip.frames, 2), clip.side_px, clip.side_px), np.uint8)
     with model.scoring:
         predict_cine(predictor, model.card, frames)
     with model.explaining:
-        every_frame(network, model.card, frames)
+        every_frame(explainer, model.card, frames)
 
 
 def look_at(model: ServedModel, store: CineStore) -> Look:
     """Return where in a cine a network looked."""
-    network, frames, clip = model.network, store.frames(NAME), model.card.network.clip
+    explainer, frames, clip = model.explainer, store.frames(NAME), model.card.network.clip
     with model.explaining:
-        cells, evidence, measure = every_frame(network, model.card, frames)
+        cells, evidence, measure = every_frame(explainer, model.card, frames)
     size = _reduced((frames.shape[1], frames.shape[2]))
     heat = CineHeat(0.0, cells, evidence, measure, size, clip, np.array([], np.int64))
     is_still = clip.sampling == "keyframe"  # such a network scored the middle frame alone
