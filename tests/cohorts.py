@@ -9,16 +9,19 @@ import av
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 
 def spot_cine(*, grows: bool, frames: int, side_px: int, seed: int) -> NDArray[np.uint8]:
-    """(frames, side, side): noise and a spot whose radius runs up or down."""
+    """(frames, side, side): noise, and over a texture of its own a spot whose radius runs up or down."""
     generator = np.random.default_rng(seed)
     y, x = np.mgrid[:side_px, :side_px]
     centre = generator.uniform(0.4, 0.6, 2) * side_px
     radii = np.linspace(0.1, 0.3, frames) * side_px
     distance = np.hypot(y - centre[0], x - centre[1])
-    spots = [np.where(distance < radius, 200.0, 60.0) for radius in (radii if grows else radii[::-1])]
+    texture = gaussian_filter(generator.normal(size=(side_px, side_px)), 2, mode="wrap")
+    tissue = 60 + 20 * texture / texture.std()
+    spots = [np.where(distance < radius, 200.0, tissue) for radius in (radii if grows else radii[::-1])]
     noise = generator.normal(0, 15, (frames, side_px, side_px))
     return np.clip(np.stack(spots) + noise, 0, 255).astype(np.uint8)
 

@@ -19,6 +19,9 @@ TINY = (  # settings that make a study a matter of seconds; given to commands as
     "clip.side_px=32",
     "workers=1",
     "explanation.cases=1",
+    "explanation.wrong=4",
+    "explanation.faithfulness.perturbed=4",
+    "explanation.faithfulness.randomised=2",
     "networks.tin.width=16",
 )
 

@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from alnus.cli import app
-from alnus.config import resolve
+from alnus.config import load_preset, resolve
 from cohorts import spot_cine, write_avi
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,10 +64,21 @@ def _write_aln_ultra(folder: Path) -> None:
     (folder / "index.json").write_text("{" + entries + "}")
 
 
+def hurried(name: str) -> dict:
+    """Return a preset that trains for two epochs on clips of half the size and tests few heatmaps."""
+    preset = load_preset(name)
+    for network in preset["networks"].values():
+        network["training"] |= {"epochs": 2}
+        network["clip"] |= {"resize_px": 36, "side_px": 32} if name == "small" else {}
+    return preset | {"explanation": {"wrong": 2, "faithfulness": {"cases": 4, "perturbed": 2, "randomised": 1}}}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages_with(commands))
 def test_each_command_that_a_page_shows_does_what_it_says(page, desk, monkeypatch):
+    """As it stands, but for the preset's epochs, clip size and heatmaps: what is learned is tested elsewhere."""
     monkeypatch.chdir(desk)
+    monkeypatch.setattr("alnus.config.load_preset", hurried)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(desk / "config"))  # the key of de-identification is made there
     for line in commands(page):
         words = shlex.split(line)

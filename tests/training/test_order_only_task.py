@@ -1,5 +1,6 @@
 """The order of frames as the only evidence: class 0 is class 1 played backwards."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,13 @@ def _test_areas(name: str, films: tuple[Films, list[list[Sample]]], directory: P
 
 
 # 60 against 60 patients: the AUC's standard error at chance is 0.053, so 0.16 is three of them
+LONG = pytest.mark.skipif(not os.environ.get("ALNUS_LONG_TESTS"), reason="half a minute each: set ALNUS_LONG_TESTS=1")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tin", "r2plus1d", "resnet3d", "x3d", "mvit"])
+@pytest.mark.parametrize(
+    "name", ["tin", "r2plus1d", "resnet3d", pytest.param("x3d", marks=LONG), pytest.param("mvit", marks=LONG)]
+)
 def test_a_video_network_tells_forwards_from_backwards_and_reversal_turns_it_round(name, films, tmp_path):
     areas = _test_areas(name, films, tmp_path)
     assert areas["intact"] > 0.95
