@@ -1,11 +1,14 @@
 """ZIP files: their members one by one, counted and measured while they are unpacked; names are never used as paths.
 
-A member that grows beyond the limits ends the archive; one that is no video or DICOM is passed over.
+A member that grows beyond the limits ends the archive; one that is no video or DICOM is passed over. Members are stored
+or deflated, as every exporter packs them: of bzip2 and LZMA zipfile unpacks all that a piece holds at once, and a
+kilobyte of them holds a gigabyte.
 Source: PKWARE APPNOTE 6.3.10. Fifield, "A better zip bomb" (2019): what overlaps is bounded by the total.
 """
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +17,17 @@ from typing import IO
 
 from alnus.errors import MediaError
 from alnus.media.containers import HEAD_BYTES, sniffed
+from alnus.serve.intake.heads import read_head
 from alnus.serve.intake.receiving import Incoming, NoSpaceError, Received, TooLargeError
 from alnus.serve.room import Room
 from alnus.serve.settings import Limits
 
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 CHUNK_BYTES = 1 << 20
+MOST_READ_BYTES = (
+    8 << 20
+)  # in one piece: zipfile takes the whole list of members into memory before anybody can count them
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class BrokenArchiveError(MediaError):
@@ -38,15 +46,16 @@ def members(room: Room, path: Path) -> Iterator[Received]:
     Raises BrokenArchiveError where it is damaged or locked, TooLargeError where it unpacks to more than the room takes.
     """
     left = _Left(room.settings.limits)
-    archive = _opened(path)
-    with archive:
+    with _Paced(path) as stream, _opened(stream) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         most = room.settings.limits.zip_files
         if len(entries) > most:
             raise TooLargeError(f"the ZIP file has {len(entries)} files; at most {most} are taken")
         for entry in entries:
-            with _archive_errors(), archive.open(entry) as stream:
-                file = _unpacked(room, stream, entry.compress_size, left)
+            if entry.compress_type not in PACKINGS:
+                raise BrokenArchiveError("the ZIP file is not packed by deflate; pack it again the usual way")
+            with _archive_errors(), archive.open(entry) as member:
+                file = _unpacked(room, member, entry.compress_size, left)
             if file is not None:
                 yield file
 
@@ -65,9 +74,12 @@ class _Left:
 
 
 def _unpacked(room: Room, stream: IO[bytes], packed: int, left: _Left) -> Received | None:
-    """Receive one member; None for what is no video, image or DICOM by its first bytes."""
+    """Receive one member; None for what is no video, image or DICOM by its first bytes, or is DICOM without pictures.
+
+    Disks of images carry a directory, reports and presentation states: they are no fault of anybody.
+    """
     head = stream.read(HEAD_BYTES)
-    if sniffed(head) is None:
+    if sniffed(head) is None or read_head(head).has_no_pictures:
         return None
     with Incoming(room) as coming:
         unpacked, chunk = 0, head
@@ -79,9 +91,19 @@ def _unpacked(room: Room, stream: IO[bytes], packed: int, left: _Left) -> Receiv
         return coming.finished()
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
+class _Paced(io.FileIO):
+    """A file of which nobody takes more than MOST_READ_BYTES at once. Raises TooLargeError."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return what comes next."""
+        if size is not None and size > MOST_READ_BYTES:
+            raise TooLargeError("the ZIP file's list of members is larger than is taken: send fewer files at a time")
+        return super().read(size) or b""
+
+
+def _opened(stream: _Paced) -> zipfile.ZipFile:
     with _archive_errors():
-        return zipfile.ZipFile(path)
+        return zipfile.ZipFile(stream)
 
 
 @contextmanager
