@@ -544,3 +544,52 @@ def test_truth_is_found_by_case_or_video_and_what_is_strange_is_counted(desk):
     assert sum(truth is None for truth in truths.values()) == CASES - 2
     contradiction = f"case,truth\n{first.case_id},1\n{first.id},0\n"
     assert "contradict each other" in problem(admin.post(f"/admin/studies/{study}/truth", {"table": contradiction}))
+
+
+def test_a_form_that_cannot_be_taken_comes_back_as_it_was_filled_in(desk):
+    room, admin, _ = desk
+    with room.database.reading() as session:
+        case = session.exec(select(Case.id)).first()
+    given = {"name": "My study", "design": "crossover", "scale": "0-100", "washout_days": "41", "seed": "12"}
+    given |= {"take": "list", "listing": f"{case}, V-NONE", "model": model_key(room), "readers": ids(room, ["bob"])}
+    answer = admin.post("/admin/studies", given)
+    assert answer.status_code == 400
+    for kept in ('value="My study"', 'value="crossover" required checked', "<option selected>0-100", 'value="41"',
+                 'value="12"', 'value="list" checked', f">{case}, V-NONE</textarea>",
+                 f'value="{ids(room, ["bob"])[0]}" checked'):  # fmt: skip
+        assert kept in answer.text, kept
+
+
+def test_what_is_done_to_a_study_is_not_done_again_when_its_page_is_loaded_again(desk):
+    room, admin, _ = desk
+    study_id = make(room, admin, start=False)
+    answer = admin.post(f"/admin/studies/{study_id}/start", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/admin/studies/{study_id}")
+    table = "case,truth\nC-NONE,2"
+    answer = admin.post(f"/admin/studies/{study_id}/truth", {"table": table})
+    assert answer.status_code == 400
+    assert f">{table}</textarea>" in answer.text
+
+
+def test_a_look_at_the_results_keeps_nobody_from_writing(desk, monkeypatch):
+    """Statistics take their time; what readers mark meanwhile is kept at once."""
+    from alnus.serve.readers import studies
+
+    room, admin, _ = desk
+    study_id = make(room, admin, readers=["ann"])
+    with room.database.writing() as session:
+        study = session.get_one(ReaderStudy, study_id)
+        study.phase = Phase.CLOSED
+        session.add(study)
+        for item in session.exec(select(StudyCase).where(StudyCase.study_id == study_id)):
+            item.truth = 1
+            session.add(item)
+
+    def slow(*_):
+        with room.database.engine.connect().execution_options(alnus_writes=True) as other, other.begin():
+            pass  # a write at this moment; under the write lock it would wait for half a minute
+        return analyse(*_)
+
+    analyse = studies.analyse
+    monkeypatch.setattr(studies, "analyse", slow)
+    assert admin.get(f"/admin/studies/{study_id}/analysis").status_code == 200

@@ -65,12 +65,27 @@ def test_the_same_bytes_again_are_the_same_video(room, tmp_path):
 
 def test_a_file_that_is_no_video_fails_with_its_reason_and_the_next_goes_on(browser, tmp_path):
     room, admin = browser
-    bad = admin.upload(b"no video at all").json()["videos"][0]["video"]
+    bad = admin.upload(b"RIFF\0\0\0\0AVI and no video at all").json()["videos"][0]["video"]
     good = admin.upload(cine_bytes(tmp_path)).json()["videos"][0]["video"]
     jobs = wait_until_done(room)
     assert jobs[bad].state == State.FAILED
-    assert "not a DICOM or video file" in jobs[bad].reason
+    assert "it holds no video stream" in jobs[bad].reason
     assert jobs[good].state == State.RETURNED
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[.ShellClassInfo]", "it is not a DICOM or video file, nor an image"),
+        (bytes(128) + b"DICM\x02\x00\x02\x00UI\x14\x001.2.840.10008.1.3.10", "it holds no image: a report"),
+    ],
+)
+def test_what_was_dropped_along_with_videos_is_refused_and_makes_no_case(browser, content, reason):
+    room, admin = browser
+    answer = admin.upload(content)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(reason)
+    assert videos_of(room) == []
 
 
 def test_two_workers_never_hold_one_job(room, tmp_path):

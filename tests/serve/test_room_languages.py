@@ -69,7 +69,7 @@ def test_the_pages_speak_chinese_and_say_so(settings):
     admin.sign_in()
     answer = admin.get("/language", params={"to": "zh", "next": "/upload"})
     assert 'lang="zh-Hans"' in answer.text
-    assert "将文件拖到这里" in answer.text
+    assert "将文件或文件夹拖到这里" in answer.text
     assert "仅供研究使用。" in answer.text
     assert set(NAMES) == {"en", "zh"}
 

@@ -98,12 +98,50 @@ def test_twenty_clients_at_once_are_all_served_and_the_queue_drains(run_model, t
         (["--database", "mysql://x/y"], "mysql is not supported; give postgresql"),
         (["--database", "nonsense"], "is no database URL"),
         (["--password-file", "/nowhere"], "--password-file /nowhere: cannot be read"),
+        (["--certificate", "/nowhere", "--private-key", "/nowhere"], "--certificate /nowhere: cannot be read"),
+        (["--engine", "magic"], "engine 'magic' is not one of auto, eager"),
     ],
 )
 def test_the_command_refuses_what_would_not_be_safe_or_cannot_be(run_model, tmp_path, arguments, message):
     result = CliRunner().invoke(command_line, ["serve", str(run_model), "--data", str(tmp_path / "room"), *arguments])
     assert result.exit_code != 0
     assert message in str(result.exception)
+
+
+def serve_here(model, data, *arguments):
+    return CliRunner().invoke(command_line, ["serve", str(model), "--data", str(data), "--engine", "eager", *arguments])
+
+
+def test_a_port_that_is_taken_is_one_line_and_the_first_password_is_shown_nevertheless(run_model, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = serve_here(run_model, tmp_path / "room", "--port", str(port))
+    assert str(result.exception) == f"--host 127.0.0.1 --port {port}: cannot be listened on (Address already in use)"
+    assert "first password, shown once: " in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["second room", "port"])
+def test_what_keeps_a_part_from_starting_is_one_line(run_model, tmp_path, kind):
+    pytest.importorskip("pynetdicom", reason="the DICOM node needs the extra `serve`")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        data = tmp_path / "room"
+        command = [sys.executable, "-m", "alnus.cli", "serve", str(run_model), "--data", str(data), "--port", "0"]
+        if kind == "port":
+            command += ["--dicom-port", str(taken), "--dicom-caller", "X"]
+            said, expected = _ended(command), f"--dicom-port {taken}: cannot be listened on (Address already in use)"
+        else:
+            with TestClient(opened(settings_for(run_model, data))[1], base_url=URL):
+                said, expected = _ended(command), f"--data {data}: another reading room runs on it"
+    assert expected in said
+    assert "Traceback" not in said
+
+
+def _ended(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    return done.stderr
 
 
 def test_a_folder_without_a_network_is_refused(tmp_path):

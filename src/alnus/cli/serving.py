@@ -25,6 +25,9 @@ def serve(
     engine: Annotated[str, typer.Option(help="What scores: auto, eager, compile, onnx, openvino.")] = "auto",
     password_file: Annotated[Path | None, typer.Option(help="File with the administrator's password.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Videos decoded at one time.")] = 2,
+    patient_issuer: Annotated[
+        str, typer.Option(help="IssuerOfPatientID in the hospital's DICOM files; typed patients' ids are of it.")
+    ] = "",
     keep_received: Annotated[
         bool, typer.Option("--keep-received", help="Keep received files, which name the patient.")
     ] = False,
@@ -55,7 +58,7 @@ def serve(
         Path | None, typer.Option(help="File with its user:password.", rich_help_panel=NODE)
     ] = None,
     dicom_poll: Annotated[
-        float | None, typer.Option(help="Fetch new ultrasound every so many seconds.", rich_help_panel=NODE)
+        float | None, typer.Option(min=1, help="Fetch new ultrasound every so many seconds.", rich_help_panel=NODE)
     ] = None,
     dicom_complete_after: Annotated[
         float, typer.Option(min=0, help="Seconds without a new instance until results go back.", rich_help_panel=NODE)
@@ -91,6 +94,7 @@ def serve(
         certificate=certificate,
         private_key=private_key,
         behind_tls_proxy=behind_tls_proxy,
+        patient_issuer=patient_issuer,
         keep_received=keep_received,
         engine=engine,
         work=WorkSettings(workers=workers),

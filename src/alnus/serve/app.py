@@ -6,20 +6,20 @@ import contextlib
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from threading import Semaphore
-from typing import IO
+from typing import IO, cast
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from alnus import __version__
-from alnus.errors import UsageError
+from alnus.errors import AlnusError, MediaError, UsageError
+from alnus.inference.engines import EngineName, check_engine, require
 from alnus.media.identity import load_or_make_key
 from alnus.serve.access.gate import Gate
 from alnus.serve.access.people import has_own_password, make_first_admin
@@ -29,9 +29,11 @@ from alnus.serve.intake.receiving import sweep
 from alnus.serve.intake.whose import Registrar
 from alnus.serve.metrics import Metrics
 from alnus.serve.networks import served_models
+from alnus.serve.pages.problems import gone, refused, unusable
 from alnus.serve.parts import routers, services
 from alnus.serve.room import Folders, Room
 from alnus.serve.settings import ServeSettings, check_exposure
+from alnus.serve.work.deleting import empty_trash
 from alnus.serve.work.returning import drop_orphans
 
 STATIC = Path(__file__).with_name("static")
@@ -43,6 +45,9 @@ def open_room(settings: ServeSettings, *, password: str | None = None) -> tuple[
     password: the administrator's own, instead of a random one. Raises UsageError where the settings would expose the
     room, WeightsError where a model cannot be served.
     """
+    check_engine(settings.engine, "auto")
+    if settings.engine != "auto":
+        require(cast(EngineName, settings.engine))
     folders = Folders(settings.data.absolute())
     _make_private(folders.root)
     secret = load_or_make_key(folders.root / "secret.key")
@@ -61,7 +66,7 @@ def open_room(settings: ServeSettings, *, password: str | None = None) -> tuple[
         secret,
         models,
         Registrar(secret),
-        Metrics(database),
+        Metrics(database, data=folders.root),
         login_failures=failures,
         uploads=Semaphore(limits.uploads),
     ), shown
@@ -83,29 +88,30 @@ def create_app(settings: ServeSettings, *, room: Room | None = None) -> FastAPI:
     )
     for router in routers(opened):
         app.include_router(router)
-    app.add_exception_handler(RequestValidationError, _unusable)
+    app.add_exception_handler(RequestValidationError, unusable)
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(MediaError, gone)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Gate, room=opened)
     app.state.room = opened
     return app
 
 
-async def _unusable(_: Request, error: Exception) -> Response:
-    """Say what of a request cannot be used, without repeating it: it may be a password."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return JSONResponse({"detail": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"}, 422)
-
-
 def _lifespan(room: Room) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with _held(room.folders.root):
-            sweep(room.folders)
-            drop_orphans(room)
-            running = services(room)
-            for service in running:
-                service.start()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(_held(room.folders.root))
+                sweep(room.folders)
+                drop_orphans(room)
+                empty_trash(room.folders)
+                running = services(room)
+                for service in running:
+                    service.start()
+            except AlnusError as error:
+                app.state.failure = error  # for whoever started the server: one line instead of a traceback
+                raise
             try:
                 yield
             finally:

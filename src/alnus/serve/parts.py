@@ -6,7 +6,17 @@ from fastapi import APIRouter
 
 from alnus.serve.api import routes
 from alnus.serve.node import pages as node_pages
-from alnus.serve.pages import administration, cases, health, pictures, reporting, signing_in, uploading, worklist
+from alnus.serve.pages import (
+    administration,
+    auditing,
+    cases,
+    health,
+    pictures,
+    reporting,
+    signing_in,
+    uploading,
+    worklist,
+)
 from alnus.serve.readers import pages as reader_pages
 from alnus.serve.readers import studies
 from alnus.serve.readers.blinding import closed_while_reading
@@ -22,6 +32,7 @@ def routers(room: Room) -> list[APIRouter]:
         uploading.router,
         *map(closed_while_reading, (worklist.router, cases.router, pictures.router, reporting.router)),
         administration.router,
+        auditing.router,
         reader_pages.router,
         studies.router,
         node_pages.router,

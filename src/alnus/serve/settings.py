@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,6 +77,8 @@ class ServeSettings(Settings):
     """A proxy in front speaks TLS; its X-Forwarded-Proto and -For are believed."""
     engine: str = "auto"
     """What scores: auto (OpenVINO where it is installed, else PyTorch), eager, compile, onnx, openvino."""
+    patient_issuer: str = Field("", max_length=64)
+    """IssuerOfPatientID of the hospital's DICOM files: patients' ids that people type are taken to be of it."""
     session_h: float = Field(12, gt=0)
     idle_min: float = Field(60, gt=0)
     keep_received: bool = False
@@ -102,6 +105,9 @@ def check_exposure(settings: ServeSettings, *, has_own_password: bool) -> None:
     """Refuse to be reached from other machines without TLS and a password that a person has set. Raises UsageError."""
     if (settings.certificate is None) != (settings.private_key is None):
         raise UsageError("a certificate and its private key go together: give --certificate and --private-key")
+    for option, path in (("--certificate", settings.certificate), ("--private-key", settings.private_key)):
+        if path is not None and not os.access(path, os.R_OK):
+            raise UsageError(f"{option} {path}: cannot be read")
     check_node(settings.node)
     if settings.is_loopback:
         return

@@ -51,6 +51,11 @@ class CaseView:
     verdicts: tuple[Verdict, ...]
 
     @property
+    def unscored(self) -> int:
+        """How many of its videos are still to be scored: until then what is said of the patient is not final."""
+        return sum(view.job.state in (State.RECEIVED, State.INGESTED) for view in self.videos)
+
+    @property
     def state(self) -> State:
         """The state that is furthest from done; a failed video counts only where no other is left."""
         states = {State(view.job.state) for view in self.videos}

@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl, quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alnus.serve.access.sessions import (
@@ -27,6 +28,7 @@ from alnus.serve.access.sessions import (
     same,
 )
 from alnus.serve.access.throttle import Throttle
+from alnus.serve.pages.problems import problem, wants_page
 from alnus.serve.room import Room
 
 PUBLIC = ("/login", "/healthz", "/language")
@@ -39,7 +41,10 @@ UPLOADS = ("/uploads", "/api/v1/videos")
 SAFE = ("GET", "HEAD", "OPTIONS")
 METHODS = (*SAFE, "POST", "PUT", "DELETE")
 FORM = "application/x-www-form-urlencoded"
+BY_ITSELF = "x-by-itself"
+"""Says that a page asks without its reader: that keeps no session alive."""
 _MOST_FIELDS = 1000
+_MOST_QUERY = 300  # characters
 
 CSP = "; ".join(
     (
@@ -80,17 +85,26 @@ class Gate:
         if scope["type"] != "http":
             return  # no web sockets here
         method = scope["method"] if scope["method"] in METHODS else "other"
-        send = self._with_headers(send, method)
-        refusal, receive = await self._checked(scope, receive)
-        await (refusal or self._app)(scope, receive, send)
+        answered: list[int] = []
+        send = self._with_headers(send, method, answered)
+        try:
+            refusal, receive = await self._checked(scope, receive)
+            await (refusal or self._app)(scope, receive, send)
+        except Exception:
+            if not answered:  # here, so that this answer has its headers too
+                await _problem(scope, 500, "an error in Alnus; what it was stands in the server's log")(
+                    scope, receive, send
+                )
+            raise
 
-    def _with_headers(self, send: Send, method: str) -> Send:
+    def _with_headers(self, send: Send, method: str, answered: list[int]) -> Send:
         extra = dict(HEADERS)
         if self._room.settings.is_tls:
             extra["strict-transport-security"] = "max-age=31536000"
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
+                answered.append(message["status"])
                 self._room.metrics.answers.labels(method, str(message["status"])).inc()
                 present = {name.lower() for name, _ in message["headers"]}
                 more = extra if b"cache-control" in present else extra | {"cache-control": "no-store"}
@@ -105,9 +119,9 @@ class Gate:
     async def _checked(self, scope: Scope, receive: Receive) -> tuple[Response | None, Receive]:
         """Return why a request is refused, or None and what its body is to be received from."""
         headers, path = Headers(scope=scope), scope["path"]
-        scope.setdefault("state", {})["room"] = self._room
+        scope.setdefault("state", {}).update(room=self._room, person=None)
         if not self._is_our_name(headers.get("host", "")):
-            return _problem(400, "this host name is not served; see --name"), receive
+            return _problem(scope, 400, "this host name is not served; see --name"), receive
         person = await self._person(headers, path)
         scope["state"]["person"] = person
         refusal = self._refusal(scope, headers, person)
@@ -115,16 +129,16 @@ class Gate:
             return refusal, receive
         body = await _body(headers, receive, self._room.settings.limits.form_bytes)
         if body is None:
-            return _problem(413, "the request is larger than the room takes"), receive
+            return _problem(scope, 413, "the request is larger than the room takes"), receive
         if _needs_form_token(scope, headers, person) and not _has_form_token(headers, body, person):
-            return _problem(403, "the form has no valid token: load the page again"), receive
+            return _problem(scope, 403, "the form has no valid token: load the page again"), receive
         return None, _replayed(body, receive)
 
     def _is_our_name(self, host: str) -> bool:
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        name = (host.rsplit(":", 1)[0] if not host.endswith("]") else host).lower()
         settings = self._room.settings
-        ours = {"127.0.0.1", "localhost", "[::1]", settings.host, *settings.names}
-        return name in ours or (settings.host in ("0.0.0.0", "::") and not settings.names)
+        ours = {"127.0.0.1", "localhost", "[::1]", settings.host, f"[{settings.host}]", *settings.names}
+        return name in {one.lower() for one in ours} or (settings.host in ("0.0.0.0", "::") and not settings.names)
 
     async def _person(self, headers: Headers, path: str) -> Person | None:
         if _is_below(path, PUBLIC, PUBLIC_BELOW):
@@ -133,19 +147,20 @@ class Gate:
             kind, _, key = headers.get("authorization", "").partition(" ")
             return await run_in_threadpool(self._of_key, key.strip()) if kind.lower() == "bearer" else None
         token = cookie_of(headers)
-        return None if not token else await run_in_threadpool(self._of_session, token)
+        is_asked_by_itself = BY_ITSELF in headers
+        return None if not token else await run_in_threadpool(self._of_session, token, is_asked_by_itself)
 
     def _of_key(self, key: str) -> Person | None:
         with self._room.database.reading() as session:
             return person_of_key(session, key)
 
-    def _of_session(self, token: str) -> Person | None:
+    def _of_session(self, token: str, is_asked_by_itself: bool) -> Person | None:
         with self._room.database.reading() as session:
             found = person_of_session(session, token, self._room.settings)
         if found is None:
             return None
         person, is_to_be_marked = found
-        if is_to_be_marked:
+        if is_to_be_marked and not is_asked_by_itself:
             with self._room.database.writing() as session:
                 mark_seen(session, token)
         return person
@@ -157,14 +172,14 @@ class Gate:
         if person is None:
             return _unknown(scope, headers, keyed=_is_below(path, KEYED, KEYED_BELOW))
         if _is_below(path, (), ADMIN_BELOW) and not person.is_admin:
-            return _problem(403, "only an administrator may do this")
+            return _problem(scope, 403, "only an administrator may do this")
         if person.via == "key":
-            wait_s = self._keys.wait_s(person.id)
-            self._keys.add(person.id)
-            return _problem(429, "too many requests", {"retry-after": str(int(wait_s) + 1)}) if wait_s else None
+            wait_s = self._keys.take(person.id)
+            later = {"retry-after": str(int(wait_s) + 1)}
+            return _problem(scope, 429, "too many requests", later) if wait_s else None
         token = headers.get("x-csrf-token")
         if scope["method"] not in SAFE and path in UPLOADS and not same(token or "", person.csrf):
-            return _problem(403, "the upload has no valid token: load the page again")
+            return _problem(scope, 403, "the upload has no valid token: load the page again")
         return None
 
 
@@ -181,16 +196,25 @@ def _is_below(path: str, exact: tuple[str, ...], below: tuple[str, ...]) -> bool
     return path in exact or path.startswith(below)
 
 
-def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"detail": detail}, status, headers)
+def _problem(scope: Scope, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    return problem(Request(scope), status, detail, headers)
 
 
 def _unknown(scope: Scope, headers: Headers, *, keyed: bool) -> Response:
     """Send a browser to the login page, everything else away."""
-    if not keyed and scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-        return RedirectResponse(f"/login?next={quote(scope['path'], safe='/')}", 303)
+    if not keyed and wants_page(Request(scope)):
+        lost = "" if scope["method"] == "GET" else "&lost=1"
+        return RedirectResponse(f"/login?next={quote(_wished(scope), safe='/')}{lost}", 303)
     wanted = {"www-authenticate": "Bearer"} if keyed else None
-    return _problem(401, "give an API key: Authorization: Bearer …" if keyed else "sign in first", wanted)
+    return _problem(scope, 401, "give an API key: Authorization: Bearer …" if keyed else "sign in first", wanted)
+
+
+def _wished(scope: Scope) -> str:
+    """Return where somebody goes on after signing in: where they wanted to, or near to the form that they sent."""
+    if scope["method"] == "GET":
+        query = scope["query_string"].decode("ascii", "replace")
+        return f"{scope['path']}?{query}" if 0 < len(query) <= _MOST_QUERY else str(scope["path"])
+    return "/readings" if scope["path"].startswith("/reading/") else "/"
 
 
 def _needs_form_token(scope: Scope, headers: Headers, person: Person | None) -> bool:

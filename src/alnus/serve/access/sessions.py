@@ -30,6 +30,7 @@ class Person:
     via: Literal["session", "key"]
     csrf: str = ""
     language: str | None = None
+    has_first_password: bool = False
 
     @property
     def is_admin(self) -> bool:
@@ -42,13 +43,13 @@ def token_sha256(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def begin_session(session: Session, user: User, settings: ServeSettings) -> str:
-    """Sign a user in; return the token for the cookie. Sessions that have run out are swept."""
+def begin_session(session: Session, user: User, settings: ServeSettings, *, address: str = "") -> str:
+    """Sign a user in; return the token for the cookie. Sessions that have run out are swept. address: where from."""
     now_s = time.time()
     session.exec(delete(LoginSession).where(col(LoginSession.created_s) < now_s - settings.session_h * 3600))
     token = secrets.token_urlsafe(32)
     session.add(LoginSession(token_sha256=token_sha256(token), user_id=user.id, csrf=secrets.token_urlsafe(32)))
-    note(session, user.id, "session.begin")
+    note(session, user.id, "session.begin", None, {"address": address})
     return token
 
 
@@ -72,7 +73,7 @@ def person_of_session(session: Session, token: str, settings: ServeSettings) -> 
     too_old = now_s - kept.created_s > settings.session_h * 3600 or now_s - kept.seen_s > settings.idle_min * 60
     if too_old or not user.is_active:
         return None
-    person = Person(user.id, user.name, Role(user.role), "session", kept.csrf, user.language)
+    person = Person(user.id, user.name, Role(user.role), "session", kept.csrf, user.language, user.is_first_password)
     return person, now_s - kept.seen_s > SEEN_EVERY_S
 
 

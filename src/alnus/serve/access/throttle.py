@@ -17,23 +17,27 @@ class Throttle:
         self._events: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait_s(self, key: str) -> float:
-        """Return after how many seconds the next event is allowed; 0 for at once."""
-        with self._lock:
-            events = self._recent(key)
-            return 0.0 if len(events) < self._most else max(0.0, events[0] + self._window_s - time.monotonic())
+    def take(self, key: str) -> float:
+        """Count an event where it is allowed, and return 0; else return after how many seconds the next one is.
 
-    def add(self, key: str) -> None:
-        """Count an event."""
+        To ask first and to count afterwards would let any number through that come at once.
+        """
         with self._lock:
             events = self._recent(key)
+            if len(events) >= self._most:
+                return max(0.001, events[0] + self._window_s - time.monotonic())
             events.append(time.monotonic())
-            while len(events) > self._most:
-                events.popleft()
             self._events[key] = events
             self._events.move_to_end(key)
             while len(self._events) > _MOST_KEYS:
                 self._events.popitem(last=False)
+            return 0.0
+
+    def give_back(self, key: str) -> None:
+        """Let the last event that was counted not count."""
+        with self._lock:
+            if self._events.get(key):
+                self._events[key].pop()
 
     def forget(self, key: str) -> None:
         """Let a key begin anew."""

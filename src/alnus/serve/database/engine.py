@@ -73,14 +73,17 @@ def _server(url: str) -> Engine:
     if parsed.get_backend_name() != "postgresql":
         raise UsageError(f"--database: {parsed.get_backend_name()} is not supported; give postgresql://…")
     try:
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=16, pool_pre_ping=True)
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_size=16, pool_pre_ping=True, hide_parameters=True
+        )
     except (SQLAlchemyError, ImportError):
         raise UsageError("--database: PostgreSQL needs the extra `postgres`: pip install 'alnus[postgres]'") from None
 
 
 def _sqlite(path: Path) -> Engine:
     path.touch(mode=0o600)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S, "check_same_thread": False})
+    options = {"timeout": BUSY_S, "check_same_thread": False}
+    engine = create_engine(f"sqlite:///{path}", connect_args=options, hide_parameters=True)  # none in a log's traceback
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine

@@ -18,19 +18,14 @@ from alnus.media.pool import Worker
 from alnus.serve.audit import note
 from alnus.serve.database.tables import Job, State, Video
 from alnus.serve.node.builder_task import CannotBeMadeError, build_task
-from alnus.serve.node.inbox import forget
+from alnus.serve.node.inbox import forget, outbox_path
 from alnus.serve.node.keys import sop_key
 from alnus.serve.node.sending import send
 from alnus.serve.node.settings import NodeSettings
 from alnus.serve.node.tables import OPEN, Kept, NodeInstance, Outbound, Sending
-from alnus.serve.room import Folders, Room
+from alnus.serve.room import Room
 
 log = logging.getLogger(__name__)
-
-
-def outbox_path(folders: Folders, outbound_id: str) -> Path:
-    """Return where an object lies until it is sent; it names the patient."""
-    return folders.root / "node" / "outbox" / f"{outbound_id}.dcm"
 
 
 def due(room: Room, *, now_s: float | None = None) -> list[Outbound]:

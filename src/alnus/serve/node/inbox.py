@@ -18,7 +18,7 @@ from alnus.serve.audit import note
 from alnus.serve.database.tables import WAITING, Job, State, Video
 from alnus.serve.intake.receiving import Incoming, Received
 from alnus.serve.node.keys import sop_key
-from alnus.serve.node.tables import Kept, NodeInstance, Outbound
+from alnus.serve.node.tables import Kept, NodeInstance, Outbound, OwnObject
 from alnus.serve.room import Folders, Room
 
 _KEEPING = threading.Lock()  # between a file and its row no other thread may decide about either
@@ -38,6 +38,11 @@ def inbox_path(folders: Folders, sha256: str) -> Path:
     return folders.root / "node" / "inbox" / sha256
 
 
+def outbox_path(folders: Folders, outbound_id: str) -> Path:
+    """Return where an object lies until it is sent; it names the patient too."""
+    return folders.root / "node" / "outbox" / f"{outbound_id}.dcm"
+
+
 def keep(room: Room, coming: Incoming, *, uid: str, sender: str) -> Verdict:
     """Keep an instance for good, or say why there is nothing to keep. uid: its SOP Instance UID.
 
@@ -52,15 +57,21 @@ def keep(room: Room, coming: Incoming, *, uid: str, sender: str) -> Verdict:
         file.path.unlink(missing_ok=True)
 
 
+def is_own(session: Session, key: str) -> bool:
+    """Tell whether an instance is one that went back. key: its `sop_key`."""
+    of_present = select(Outbound.id).where(Outbound.object_key == key)
+    return session.exec(of_present).first() is not None or session.get(OwnObject, key) is not None
+
+
 def is_known(session: Session, key: str) -> bool:
     """Tell whether an instance was received before, or is one that went back. key: its `sop_key`."""
-    if session.exec(select(Outbound.id).where(Outbound.object_key == key)).first() is not None:
+    if is_own(session, key):
         return True
     return session.exec(select(NodeInstance.id).where(NodeInstance.sop_key == key)).first() is not None
 
 
 def _kept(room: Room, session: Session, file: Received, key: str, sender: str) -> Verdict:
-    if session.exec(select(Outbound.id).where(Outbound.object_key == key)).first() is not None:
+    if is_own(session, key):
         return Verdict.OWN  # an archive that forwards whatever it gets
     known = session.exec(select(NodeInstance).where(NodeInstance.sop_key == key)).first()
     if known is None:

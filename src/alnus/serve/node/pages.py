@@ -68,7 +68,8 @@ def _page(request: Request, *, status: int = 200, problem: str = "") -> Response
             "waiting": _listed(session, Sending.WAITING),
             "fetches": _fetches(session),
         }
-    return render(request, "node.html", status, problem=problem, told=room.settings.node, **values)
+    told = room.settings.node
+    return render(request, "node.html", status, problem=problem, told=told, here="/admin/node", **values)
 
 
 def _counted(session: Session, column: str, names: list[str]) -> dict[str, int]:

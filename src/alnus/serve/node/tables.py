@@ -75,3 +75,10 @@ class Outbound(SQLModel, table=True):
     reason: str | None = None
     created_s: float = Field(default_factory=time.time)
     changed_s: float = Field(default_factory=time.time)
+
+
+class OwnObject(SQLModel, table=True):
+    """An object that went back, of a case that was deleted since. object_key: as in `Outbound`."""
+
+    __tablename__ = "own_object"
+    object_key: str = Field(primary_key=True)

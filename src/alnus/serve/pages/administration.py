@@ -15,10 +15,14 @@ from alnus.serve.access.people import add_user, end_sessions
 from alnus.serve.access.sessions import new_key
 from alnus.serve.audit import note
 from alnus.serve.database.tables import ApiKey, AuditEntry, Job, Role, State, User, Video
+from alnus.serve.pages.auditing import names_of
+from alnus.serve.pages.problems import problem
 from alnus.serve.pages.rendering import person_of, render, room_of, words
+from alnus.serve.work.deleting import delete_case
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
-SHOWN = 100  # lines of the audit log, and jobs, on one page
+SHOWN = 100  # jobs on one page
+SHOWN_LINES = 20  # of the audit log
 
 
 @router.get("")
@@ -108,6 +112,17 @@ def retry(request: Request, video_id: str) -> Response:
     return RedirectResponse("/admin", 303)
 
 
+@router.post("/cases/{case_id}/delete")
+def delete(request: Request, case_id: str) -> Response:
+    """Delete a case and all that the room has of it."""
+    room = room_of(request)
+    try:
+        delete_case(room, case_id, actor=person_of(request).id)
+    except UsageError as error:
+        return problem(request, 409, str(error))
+    return RedirectResponse("/", 303)
+
+
 def _user(session: Session, user_id: str) -> User:
     user = session.get(User, user_id)
     if user is None:
@@ -122,12 +137,14 @@ def _page(request: Request, *, status: int = 200, problem: str = "", secret: str
             select(Job, Video)
             .join(Video, col(Video.id) == col(Job.video_id))
             .where(col(Job.state).in_((State.DEAD, State.FAILED)))
-            .order_by(col(Job.changed_s).desc())
+            .order_by((col(Job.state) == State.DEAD).desc(), col(Job.changed_s).desc())  # first what can be tried again
             .limit(SHOWN)
         ).all()
         users = session.exec(select(User).order_by(col(User.name))).all()
         keys = session.exec(select(ApiKey).order_by(col(ApiKey.created_s))).all()
-        audit = session.exec(select(AuditEntry).order_by(col(AuditEntry.id).desc()).limit(SHOWN)).all()
-    names = {user.id: user.name for user in users} | {key.id: key.name for key in keys}
+        audit = session.exec(select(AuditEntry).order_by(col(AuditEntry.id).desc()).limit(SHOWN_LINES)).all()
+        names = names_of(session)
     parts = {"users": users, "keys": keys, "laid_aside": laid_aside, "audit": audit, "names": names}
-    return render(request, "admin.html", status, problem=problem, secret=secret, roles=list(Role), **parts)
+    return render(
+        request, "admin.html", status, problem=problem, secret=secret, roles=list(Role), here="/admin", **parts
+    )

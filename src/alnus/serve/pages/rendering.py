@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from alnus import __version__
 from alnus.serve.access.sessions import Person
 from alnus.serve.languages import COOKIE, NAMES, TAGS, chosen, translations
+from alnus.serve.reasons import shown
 from alnus.serve.room import Room
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -40,7 +41,10 @@ ADMIN_NAV: list[NavEntry] = [
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
-    """Return a page. values: what the template needs beside `person`, `room`, `language`, `nav` and `_`."""
+    """Return a page. values: what the template needs beside `person`, `language`, `nav` and `_`.
+
+    here: of an answer to a form, the address at which the page can be had again.
+    """
     return HTMLResponse(rendered(request, template, **values), status)
 
 
@@ -53,7 +57,8 @@ def rendered(request: Request, template: str, **values: Any) -> str:
         "language": language,
         "tag": TAGS[language],
         "languages": NAMES,
-        "here": request.url.path,
+        "here": _address(request),
+        "section": _section(request.url.path),
         "version": __version__,
         "is_phantom_room": any(model.card.phantom for model in room.models),
         "nav": [one for one in [*NAV, *ADMIN_NAV] if person and (person.is_admin or not one.for_admins)],
@@ -75,7 +80,20 @@ def environment(language: str) -> Environment:
     )
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
     made.filters |= {"moment": moment, "percent": percent, "say": translations(language).gettext}
+    made.filters["reason"] = partial(shown, language)
     return made
+
+
+def _address(request: Request) -> str:
+    """Return where a page is shown again: its address with what was asked for. Of an answer to a form, see `here`."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def _section(path: str) -> str:
+    """Return the path of the entry of the head that a page belongs to, "" for none."""
+    paths = sorted((entry.path for entry in [*NAV, *ADMIN_NAV]), key=len, reverse=True)
+    return next((one for one in paths if path == one or (one != "/" and path.startswith(f"{one}/"))), "")
 
 
 def words(request: Request) -> Callable[[str], str]:

@@ -21,6 +21,7 @@ from alnus.serve.languages import TAGS, translations
 from alnus.serve.pages.cases import found_case
 from alnus.serve.pages.pictures import as_png
 from alnus.serve.pages.rendering import TEMPLATES, language_of, moment, percent, person_of, room_of
+from alnus.serve.reasons import told
 from alnus.serve.room import Room
 from alnus.serve.view import CaseView, Verdict, VideoView
 from alnus.serve.work.drawing import DrawnCine
@@ -69,8 +70,8 @@ def _content(room: Room, view: CaseView, chosen: VideoView, language: str) -> di
     facts = [
         [_("Case"), view.case.id],
         [_("Patient"), f"{view.case.patient_key} ({hidden})"],
-        [_("Received"), moment(view.case.created_s)],
-        [_("Video"), _video_words(chosen)],
+        [_("Received"), moment(view.case.created_s).replace("T", " ").replace("Z", " UTC")],
+        [_("Video"), _video_words(chosen, language)],
     ]
     return {
         "lang": TAGS[language],
@@ -79,12 +80,20 @@ def _content(room: Room, view: CaseView, chosen: VideoView, language: str) -> di
         "facts": facts,
         "verdicts": [_verdict(verdict, _) for verdict in view.verdicts[:MOST_VERDICTS]],
         "none": "" if view.verdicts else _("There is no result."),
-        "videos": [[one.video.id, _video_words(one)] for one in view.videos[:MOST_VIDEOS]],
+        "videos": [[one.video.id, _video_words(one, language)] for one in view.videos[:MOST_VIDEOS]],
         "videos_title": _("Videos of this case"),
-        "warnings": [finding["text"] for finding in chosen.video.findings][:4],
+        "warnings": _warnings(view, chosen, language),
         "note": _("Warm colours: what raised this network’s score. No heat is no proof that nothing is there."),
         "footer": f"Alnus {__version__}",
     }
+
+
+def _warnings(view: CaseView, chosen: VideoView, language: str) -> list[str]:
+    """Return what a reader of the page is to mind."""
+    _ = translations(language).gettext
+    open_words = _("Not final: videos of this case that are still to be scored:")
+    found = [f"{open_words} {view.unscored}"] if view.unscored else []
+    return found + [told(language, finding["text"]) for finding in chosen.video.findings][:4]
 
 
 def _verdict(verdict: Verdict, _: Any) -> dict[str, Any]:
@@ -102,7 +111,7 @@ def _verdict(verdict: Verdict, _: Any) -> dict[str, Any]:
         side = _("above") if said.call else _("below")
         threshold = f"{risk}{_('score')} {said.threshold:.3f}: {side}"
     answer = (
-        said.reasons.get("answer", "–") if said.answer is None else answers.get(said.answer, _("not sure: examine"))
+        _(said.reasons.get("answer", "–")) if said.answer is None else answers.get(said.answer, _("not sure: examine"))
     )
     return {
         "name": verdict.result.model_name,
@@ -123,10 +132,10 @@ def _verdict(verdict: Verdict, _: Any) -> dict[str, Any]:
     }
 
 
-def _video_words(one: VideoView) -> str:
+def _video_words(one: VideoView, language: str) -> str:
     video = one.video
     if video.frames is None:
-        return one.job.reason or "–"
+        return told(language, one.job.reason or "–")
     rate = "" if video.frame_rate_hz is None else f", {video.frame_rate_hz:.0f} Hz"
     return f"{video.id}: {video.frames} × {video.width}×{video.height}{rate}"
 
@@ -142,6 +151,7 @@ def _write_pictures(room: Room, chosen: VideoView, folder: Path, titles: list[st
         return []
     plain = np.asarray(cine_store(room.folders, chosen.video.sha256).frames(NAME)[result.keyframe])
     shown = []
+    titles = [titles[0], f"{titles[1]}, {result.model_name}"]
     for name, pixels, title in zip(("plain.png", "hot.png"), (plain, hot), titles, strict=True):
         picture = Image.fromarray(pixels)
         picture.thumbnail((PICTURE_PX, PICTURE_PX))

@@ -8,6 +8,7 @@ import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
+from sqlmodel import select
 from starlette.responses import RedirectResponse, Response
 
 from alnus.errors import UsageError
@@ -26,9 +27,11 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/login")
-def login_page(request: Request, next: str = "/") -> Response:  # noqa: A002  the query's name
-    """Show the form."""
-    return _login_page(request, next)
+def login_page(request: Request, next: str = "/", lost: bool = False) -> Response:  # noqa: A002  the query's name
+    """Show the form. lost: a form was sent after its session had ended."""
+    _ = words(request)
+    problem = _("Your session has ended. What you sent last was not taken over; sign in again.") if lost else ""
+    return _login_page(request, next, problem)
 
 
 @router.post("/login")
@@ -45,14 +48,17 @@ def login(
     if not same(form, _form_token(room, request.cookies.get(FORM_COOKIE, ""))):
         return _login_page(request, next, _("The form was too old. Try again."), 403)
     who = (f"name {name.lower()}", f"address {request.client.host if request.client else ''}")
-    if max(map(failures.wait_s, who)) > 0:
+    waits_s = [failures.take(one) for one in who]
+    if max(waits_s) > 0:
+        for one, wait_s in zip(who, waits_s, strict=True):
+            if not wait_s:
+                failures.give_back(one)
         return _login_page(request, next, _("Too many attempts. Wait some minutes."), 429)
-    token = _sign_in(room, name, password)
+    token = _sign_in(room, name, password, address=request.client.host if request.client else "")
     if token is None:
-        for one in who:
-            failures.add(one)
         return _login_page(request, next, _("Name or password is wrong."), 401)
     failures.forget(who[0])
+    failures.give_back(who[1])
     return _with_session(RedirectResponse(_inside(next), 303), room, token)
 
 
@@ -61,7 +67,7 @@ def logout(request: Request) -> Response:
     """Sign this browser out."""
     with room_of(request).database.writing() as session:
         end_session(session, request.cookies.get(COOKIE, ""), actor=person_of(request).id)
-    answer = RedirectResponse("/login", 303)
+    answer = RedirectResponse("/login", 303, {"clear-site-data": '"cache"'})  # frames that this browser has kept
     answer.delete_cookie(COOKIE)
     return answer
 
@@ -96,14 +102,15 @@ def change_password(
     return answer
 
 
-def _sign_in(room: Room, name: str, password: str) -> str | None:
+def _sign_in(room: Room, name: str, password: str, *, address: str) -> str | None:
     with room.database.reading() as session:  # Argon2 takes its time: outside the transaction that writes
         user = checked_user(session, name, password)
+        whose = session.exec(select(User.id).where(User.name == name)).first()
     with room.database.writing() as session:
-        if user is None:
-            note(session, "system", "session.refused")
+        if user is None:  # a name of nobody is not kept: it may be a password that went into the wrong field
+            note(session, "system", "session.refused", whose, {"address": address})
             return None
-        return begin_session(session, user, room.settings)
+        return begin_session(session, user, room.settings, address=address)
 
 
 def _with_session(answer: Response, room: Room, token: str) -> Response:

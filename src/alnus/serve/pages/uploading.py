@@ -15,7 +15,8 @@ from alnus.errors import MediaError
 from alnus.serve.intake.accepting import accept
 from alnus.serve.intake.receiving import Incoming, NoSpaceError, Received, TooLargeError
 from alnus.serve.intake.submission import Origin, QueueFullError, Submitted
-from alnus.serve.pages.rendering import person_of, render, room_of
+from alnus.serve.pages.rendering import language_of, person_of, render, room_of
+from alnus.serve.reasons import told
 from alnus.serve.room import Room
 
 router = APIRouter(include_in_schema=False)
@@ -25,7 +26,7 @@ WAIT_S = "20"  # before an upload that found the room full is tried again
 @router.get("/upload")
 def page(request: Request) -> Response:
     """Show where files are dropped."""
-    return render(request, "upload.html")
+    return render(request, "upload.html", most_bytes=room_of(request).settings.limits.upload_bytes)
 
 
 @router.post("/uploads")
@@ -51,7 +52,8 @@ async def taken(request: Request, *, origin: Origin) -> Response:
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
     except (TooLargeError, NoSpaceError, QueueFullError, MediaError) as error:
-        return _refusal(error)
+        said = told(language_of(request), str(error)) if origin == "upload" else str(error)
+        return _refusal(error, said)
     return JSONResponse(answer_of(made), 201)
 
 
@@ -79,7 +81,7 @@ async def _place(room: Room) -> AsyncIterator[None]:
         room.uploads.release()
 
 
-def _refusal(error: Exception) -> Response:
+def _refusal(error: Exception, said: str) -> Response:
     kinds = ((TooLargeError, 413), (NoSpaceError, 507), (QueueFullError, 503))
     status = next((status for kind, status in kinds if isinstance(error, kind)), 422)
-    return JSONResponse({"detail": str(error)}, status, {"retry-after": WAIT_S} if status == 503 else None)
+    return JSONResponse({"detail": said}, status, {"retry-after": WAIT_S} if status == 503 else None)

@@ -11,8 +11,10 @@ from sqlmodel.sql.expression import SelectOfScalar
 from starlette.responses import RedirectResponse, Response
 
 from alnus.serve.database.tables import WAITING, Case, Job, Result, State, Video
-from alnus.serve.intake.accepting import MOST_CODE, patient_of_code
+from alnus.serve.intake.accepting import MOST_CODE, patients_of_code
+from alnus.serve.networks import ServedModel
 from alnus.serve.pages.rendering import render, room_of
+from alnus.serve.room import Room
 from alnus.serve.view import CaseView, case_views
 
 router = APIRouter(include_in_schema=False)
@@ -37,9 +39,11 @@ def worklist(
     """Show a page of the worklist."""
     room = room_of(request)
     with room.database.reading() as session:
-        cases, total = _found(session, q.strip().upper(), show, sort, page)
+        cases, total = _found(session, q.strip().upper(), show, _order(room, sort), page)
         views = case_views(session, room, cases)
     pages = max(1, -(-total // PAGE))
+    if page > pages:
+        return RedirectResponse(f"/?{request.url.include_query_params(page=pages).query}", 303)
     values: dict[str, Any] = {"q": q, "show": show, "sort": sort, "page": page, "pages": pages, "total": total}
     return render(request, "worklist.html", views=views, is_busy=any(map(_is_busy, views)), **values)
 
@@ -47,7 +51,11 @@ def worklist(
 @router.post("/patient")
 def patient(request: Request, code: Annotated[str, Form(max_length=MOST_CODE)] = "") -> Response:
     """Find a patient by the id that a DICOM header states; only the pseudonym ever stands in an address."""
-    found = patient_of_code(room_of(request), code)
+    room = room_of(request)
+    keys = patients_of_code(room, code)
+    with room.database.reading() as session:
+        known = session.exec(select(Case.patient_key).where(col(Case.patient_key).in_(keys))).all()
+    found = next((key for key in keys if key in known), keys[0] if keys else None)
     return RedirectResponse(f"/?q={found}" if found else "/", 303)
 
 
@@ -55,11 +63,11 @@ def _is_busy(view: CaseView) -> bool:
     return any(one.job.state in WAITING for one in view.videos)
 
 
-def _found(session: Session, text: str, show: Shown, sort: Sort, page: int) -> tuple[list[Case], int]:
+def _found(session: Session, text: str, show: Shown, order: list[Any], page: int) -> tuple[list[Case], int]:
     """Return the cases of a page of the worklist, and how many there are in all."""
     wanted = _matching(select(Case), text, show)
     total = session.exec(select(func.count()).select_from(wanted.subquery())).one()
-    shown = wanted.order_by(*_order(sort)).offset((page - 1) * PAGE).limit(PAGE)
+    shown = wanted.order_by(*order).offset((page - 1) * PAGE).limit(PAGE)
     return list(session.exec(shown).all()), total
 
 
@@ -75,16 +83,19 @@ def _matching(query: SelectOfScalar[Case], text: str, show: Shown) -> SelectOfSc
     return query
 
 
-def _order(sort: Sort) -> list[Any]:
+def _order(room: Room, sort: Sort) -> list[Any]:
     if sort == "oldest":
         return [col(Case.created_s).asc(), col(Case.id)]
     newest = [col(Case.created_s).desc(), col(Case.id)]
-    if sort == "newest":
-        return newest
-    highest = (
-        select(func.max(func.coalesce(Result.risk, Result.probability)))
+    return newest if sort == "newest" else [func.coalesce(_score(room.models[0]), -1).desc(), *newest]
+
+
+def _score(model: ServedModel) -> Any:
+    """Return the score that a case's shown risk is of: the first network's, of all its videos; risks rise with it."""
+    together = func.max if model.card.aggregation == "max" else func.avg
+    return (
+        select(together(Result.probability))
         .join(Video, col(Video.id) == col(Result.video_id))
-        .where(col(Video.case_id) == col(Case.id))
+        .where(col(Video.case_id) == col(Case.id), Result.model == model.key)
         .scalar_subquery()
     )
-    return [func.coalesce(highest, -1).desc(), *newest]

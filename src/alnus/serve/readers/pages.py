@@ -172,6 +172,7 @@ def _page(request: Request, desk: Desk, place: int, *, status: int = 200, proble
         "network": shown.get("name"),
         "cases": max(one.position for one in of_session),
         "problem": problem,
+        "here": f"/reading/{desk.reading.id}?video={place}",
     }
     return render(request, "readers/reading.html", status, **values)
 

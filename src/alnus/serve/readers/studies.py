@@ -32,8 +32,12 @@ from alnus.serve.readers.truth import read_truth, set_truth
 
 router = APIRouter(prefix="/admin/studies", include_in_schema=False)
 OFFERED = 300  # cases that can be ticked one by one, the newest; longer studies come from a list
+NOTHING_GIVEN: dict[str, Any] = {
+    "name": "", "design": Design.INDEPENDENT, "scale": "1-5", "washout_days": 28, "seed": "", "model": "",
+    "take": "all", "chosen": [], "listing": "", "readers": [],
+}  # fmt: skip
 Take = Literal["all", "chosen", "list"]
-Deed = Callable[[Session, ReaderStudy], str | None]
+Deed = Callable[[Session, ReaderStudy], tuple[int, int] | None]
 
 
 @router.get("")
@@ -58,33 +62,39 @@ def make(
 ) -> Response:
     """Make a draft of a study."""
     room = room_of(request)
+    given = {"name": name, "design": design, "scale": scale, "washout_days": washout_days, "seed": seed, "model": model}
+    given |= {"take": take, "chosen": chosen, "listing": listing, "readers": readers}
     try:
         with room.database.writing() as session:
             wish = Wish(name.strip(), design, scale, washout_days, _seed(seed), model or None)
             cases = _cases(session, take, chosen, listing)
             study = make_study(session, wish, cases, list(dict.fromkeys(readers)), actor=person_of(request).id)
     except UsageError as error:
-        return _studies_page(request, status=400, problem=str(error))
+        return _studies_page(request, status=400, problem=str(error), given=given)
     return RedirectResponse(f"/admin/studies/{study.id}", 303)
 
 
 @router.get("/{study_id}")
-def study_page(request: Request, study_id: str) -> Response:
-    """Show a study: its cases with their truth, its readers and how far they are."""
-    return _study_page(request, study_id)
+def study_page(request: Request, study_id: str, known: int | None = None, strange: int | None = None) -> Response:
+    """Show a study: its cases with their truth, its readers and how far they are.
+
+    known, strange: after a truth was taken over, of how many cases it is known and how many rows were of no case.
+    """
+    _ = words(request)
+    with_truth, of_none = _("Cases with a truth:"), _("Rows of no case of this study:")  # Babel reads no f-strings
+    done = "" if known is None else f"{with_truth} {known}. {of_none} {strange or 0}."
+    return _study_page(request, study_id, done=done)
 
 
 @router.post("/{study_id}/truth")
 def truth(request: Request, study_id: str, table: Annotated[str, Form(max_length=250_000)] = "") -> Response:
     """Take the truth of the cases."""
-    _ = words(request)
+    actor = person_of(request).id
 
-    def write(session: Session, study: ReaderStudy) -> str:
-        known, strange = set_truth(session, study, read_truth(table), actor=person_of(request).id)
-        with_truth, unknown = _("Cases with a truth:"), _("Rows of no case of this study:")  # Babel reads no f-strings
-        return f"{with_truth} {known}. {unknown} {strange}."
+    def write(session: Session, study: ReaderStudy) -> tuple[int, int]:
+        return set_truth(session, study, read_truth(table), actor=actor)
 
-    return _deed(request, study_id, write)
+    return _deed(request, study_id, write, table=table)
 
 
 @router.post("/{study_id}/start")
@@ -131,9 +141,11 @@ def worklist(request: Request, study_id: str, place: int) -> Response:
 @router.get("/{study_id}/readings.csv")
 def readings(request: Request, study_id: str, rating: Rating = "suspicion") -> Response:
     """Return the locked readings, as `alnus evaluate` reads them. rating: what stands in the column of that name."""
-    with room_of(request).database.writing() as session:
+    room = room_of(request)
+    with room.database.reading() as session:
         study = _study(session, study_id)
         text = as_csv(rows_of(session, study, rating=rating))
+    with room.database.writing() as session:
         note(session, person_of(request).id, "study.export", study_id, {"rating": rating})
     headers = {"content-disposition": f'attachment; filename="{study.id}-{rating}.csv"'}
     return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
@@ -142,23 +154,26 @@ def readings(request: Request, study_id: str, rating: Rating = "suspicion") -> R
 @router.get("/{study_id}/analysis")
 def analysis(request: Request, study_id: str) -> Response:
     """Show the MRMC analysis, or what is missing for it."""
-    with room_of(request).database.writing() as session:
+    room = room_of(request)
+    with room.database.reading() as session:  # the statistics take their time: outside the transaction that writes
         study = _study(session, study_id)
         lacks = missing(session, study)
         found = None if lacks else analyse(session, study)
         names = _names(session, study_id)
+    with room.database.writing() as session:
         note(session, person_of(request).id, "study.analyse", study_id, {"shown": found is not None})
     return render(request, "readers/analysis.html", study=study, lacks=lacks, found=found, names=names)
 
 
-def _deed(request: Request, study_id: str, act: Deed) -> Response:
-    """Do something to a study and show its page, with what was done or why not."""
+def _deed(request: Request, study_id: str, act: Deed, *, table: str = "") -> Response:
+    """Do something to a study and lead back to its page, or say there why not. table: what was given, to be mended."""
     try:
         with room_of(request).database.writing() as session:
             done = act(session, _study(session, study_id, is_held=True))
     except UsageError as error:
-        return _study_page(request, study_id, status=400, problem=str(error))
-    return _study_page(request, study_id, done=done or "")
+        return _study_page(request, study_id, status=400, problem=str(error), table=table)
+    told = "" if done is None else f"?known={done[0]}&strange={done[1]}"
+    return RedirectResponse(f"/admin/studies/{study_id}{told}", 303)
 
 
 def _study(session: Session, study_id: str, *, is_held: bool = False) -> ReaderStudy:
@@ -192,7 +207,10 @@ def _names(session: Session, study_id: str) -> dict[int, str]:
     return dict(rows)
 
 
-def _studies_page(request: Request, *, status: int = 200, problem: str = "") -> Response:
+def _studies_page(
+    request: Request, *, status: int = 200, problem: str = "", given: dict[str, Any] | None = None
+) -> Response:
+    """Return the page. given: what the form held that could not be taken, so that it need not be filled in again."""
     room = room_of(request)
     with room.database.reading() as session:
         found = session.exec(select(ReaderStudy).order_by(col(ReaderStudy.created_s).desc())).all()
@@ -200,11 +218,14 @@ def _studies_page(request: Request, *, status: int = 200, problem: str = "") -> 
         people = session.exec(select(User).where(*is_reader).order_by(col(User.name))).all()
         cases = readable_cases(session)
     values: dict[str, Any] = {"people": people, "cases": cases[-OFFERED:][::-1], "ready": len(cases)}
+    values["given"] = NOTHING_GIVEN | (given or {})
     values |= {"patients": len(one_a_patient(cases)), "designs": list(Design), "scales": list(SCALES)}
     return render(request, "readers/studies.html", status, studies=found, models=room.models, problem=problem, **values)
 
 
-def _study_page(request: Request, study_id: str, *, status: int = 200, problem: str = "", done: str = "") -> Response:
+def _study_page(
+    request: Request, study_id: str, *, status: int = 200, problem: str = "", done: str = "", table: str = ""
+) -> Response:
     with room_of(request).database.reading() as session:
         study = _study(session, study_id)
         lists = [worklist_of(session, study, reader) for reader in study_readers(session, study_id)]
@@ -212,4 +233,5 @@ def _study_page(request: Request, study_id: str, *, status: int = 200, problem: 
         phantoms = set(session.exec(select(Video.id).where(col(Video.is_phantom))).all())
         values: dict[str, Any] = {"names": _names(session, study_id), "lacks": missing(session, study)}
     values |= {"is_phantom": any(phantoms & set(item.video_ids) for item in items), "items": items, "lists": lists}
+    values |= {"here": f"/admin/studies/{study_id}", "table": table}
     return render(request, "readers/study.html", status, study=study, problem=problem, done=done, **values)

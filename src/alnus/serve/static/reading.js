@@ -21,7 +21,7 @@ class Sitting {
 
   send(path, fields, options = {}) {
     const ask = () => fetch(`${this.address}/${path}`, {
-      method: "POST", body: new URLSearchParams(fields), headers: { "x-csrf-token": this.csrf }, ...options,
+      method: "POST", body: new URLSearchParams(fields), ...options, headers: { "x-csrf-token": this.csrf, ...options.headers },
     });
     this.last = this.last.then(ask, ask);
     return this.last;
@@ -29,7 +29,8 @@ class Sitting {
 
   tell(event, options) {
     if (!this.isShown || this.isLeaving) return;
-    this.send("timer", { event }, options).then((answer) => { if (answer.status === 409) this.leave("/readings"); }, () => {});
+    const headers = event === "alive" ? BY_ITSELF : {};
+    this.send("timer", { event }, { headers, ...options }).then((answer) => { if (answer.status === 409) this.leave("/readings"); }, () => {});
   }
 
   leave(address) {
@@ -54,7 +55,7 @@ class Sitting {
     if (!this.form.querySelector("[name=suspicion]").validity.badInput) {
       try {
         const answer = await this.send("draft", this.answer, options);
-        saved.textContent = answer.ok ? `✓ ${this.say.kept}` : (await answer.json()).detail;
+        saved.textContent = answer.ok ? `✓ ${this.say.kept}` : answer.status === 401 ? this.say.signin : (await answer.json()).detail;
       } catch {
         saved.textContent = this.say.lost;
       }

@@ -1,4 +1,5 @@
-// Drop or choose files; each goes up by itself, three at a time, with its progress, and ends in a link to its case.
+// Drop or choose files, or drop folders; each file goes up by itself, three at a time, with its progress, and ends in a
+// link to its case.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -16,9 +17,37 @@ document.addEventListener("DOMContentLoaded", () => {
       row.querySelector(".what").textContent = say.waiting;
       row.querySelector("progress").setAttribute("aria-label", file.name);
       list.append(row);
-      waiting.push({ file, row, batch, code: document.getElementById("code").value, tries: 0 });
+      const code = document.getElementById("code").value.trim();
+      if (code) row.querySelector(".whose").textContent = `${say.whose} ${code}`;
+      if (file.size > Number(box.dataset.most)) failed(row, say.large);
+      else waiting.push({ file, row, batch, code, tries: 0 });
     }
     next();
+  }
+
+  function failed(row, why) {
+    row.classList.add("failed");
+    row.querySelector(".what").textContent = `${say.failed}: ${why}`;
+  }
+
+  // The files of what was dropped; of folders those in them, however deep.
+  async function dropped(items) {
+    const entries = [...items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+    const found = [];
+    const take = async (entry) => {
+      if (entry instanceof File) found.push(entry);
+      else if (entry.isFile) found.push(await new Promise((done, lost) => entry.file(done, lost)));
+      else if (entry.isDirectory) {
+        const reader = entry.createReader();
+        for (;;) { // a part of the folder each time
+          const part = await new Promise((done, lost) => reader.readEntries(done, lost));
+          if (!part.length) break;
+          for (const one of part) await take(one);
+        }
+      }
+    };
+    for (const entry of entries) await take(entry);
+    return found;
   }
 
   function next() {
@@ -58,13 +87,17 @@ document.addEventListener("DOMContentLoaded", () => {
       what.textContent = say.waiting;
       setTimeout(() => { waiting.push(one); next(); }, 1000 * Number(request.getResponseHeader("retry-after") ?? 20));
     } else {
-      one.row.classList.add("failed");
-      what.textContent = request.status === 401 ? say.signin : `${say.failed}: ${answer.detail ?? request.status}`;
+      failed(one.row, request.status === 401 ? say.signin : request.status === 0 ? say.offline : answer.detail ?? request.status);
     }
   }
 
   document.getElementById("files").addEventListener("change", (event) => { add(event.target.files); event.target.value = ""; });
   for (const kind of ["dragenter", "dragover"]) drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
   for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => { event.preventDefault(); add(event.dataTransfer.files); });
+  drop.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    const files = event.dataTransfer.files;
+    add(await dropped(event.dataTransfer.items).catch(() => files));
+  });
+  addEventListener("beforeunload", (event) => { if (running || waiting.length) event.preventDefault(); }); // the browser asks
 });

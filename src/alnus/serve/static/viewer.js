@@ -219,6 +219,7 @@ class Viewer {
     };
     const parts = [];
     const most = Math.max(...weights, 0);
+    document.getElementById("no-heat")?.toggleAttribute("hidden", !(weights.length && most === 0));
     if (most > 0) {
       const points = weights.map((weight, frame) => `${this.across(frame).toFixed(1)},${(96 - (90 * Math.max(weight, 0)) / most).toFixed(1)}`);
       parts.push(made("polygon", { points: `0,98 ${points.join(" ")} 1000,98`, class: "area" }));
@@ -356,16 +357,21 @@ document.addEventListener("DOMContentLoaded", () => {
   const meta = document.getElementById("meta"), read = (page) => JSON.parse(page.getElementById("data").textContent);
   let data = read(document), viewer = data.frames ? new Viewer(data) : null, states = "";
 
-  // While something is worked on: look how far it has come, and load the parts of the page that have changed.
+  // While something is worked on: look how far it has come, and load the parts of the page that have changed. What has
+  // just changed is soon followed by more; a job that waits to be tried again is asked for less and less often.
+  let wait_ms = 300;
   async function follow() {
     let busy = true;
+    wait_ms = Math.min(1.2 * wait_ms, 5000);
     try {
-      const answer = await fetch(`/cases/${meta.dataset.case}/status`);
+      const answer = await fetch(`/cases/${meta.dataset.case}/status`, { headers: BY_ITSELF });
       if (answer.status === 401) { location.reload(); return; }
+      if (!answer.ok) throw new Error(String(answer.status));
       const status = await answer.json(), now = JSON.stringify(status);
       busy = status.busy;
       if (now !== states) {
-        const page = await refreshed(`${location.pathname}?video=${meta.dataset.video}&live=1`, ["state", "verdict", "videos"]);
+        wait_ms = 300;
+        const page = await refreshed(`${location.pathname}?video=${meta.dataset.video}&live=1`, ["state", "reason", "verdict", "videos"]);
         if (page) {
           states = now;
           data = read(page);
@@ -373,10 +379,10 @@ document.addEventListener("DOMContentLoaded", () => {
           if (viewer) viewer.update(data);
           else if (data.frames) viewer = new Viewer(data);
           if (page.getElementById("network") && !document.getElementById("network")) location.reload();
-        }
+        } else busy = true;
       }
     } catch { /* the server is away for a moment */ }
-    if (busy) setTimeout(follow, 300);
+    if (busy) setTimeout(follow, wait_ms);
   }
   if (meta.dataset.busy === "1") follow();
 });
