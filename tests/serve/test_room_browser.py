@@ -194,12 +194,53 @@ def test_a_case_that_is_still_worked_on_fills_itself_while_one_watches(place, si
     context.close()
 
 
+def test_what_is_dropped_goes_up_and_what_is_too_large_is_not_even_sent(place, signed_in, chromium):
+    url, folder = place
+    _, _, state = signed_in
+    context = chromium.new_context(storage_state=state)
+    page = watched(context)
+    page.goto(f"{url}/upload")
+    page.get_by_label("hospital id").fill("Doe 42")
+    content = list((folder / "cine-1.avi").read_bytes())
+    dropped = page.evaluate_handle(
+        """(content) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(content)], "cine-1.avi"));
+          return data;
+        }""",
+        content,
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
+    sync_api.expect(page.locator("#list li.done")).to_contain_text("was here already")
+    sync_api.expect(page.locator("#list .whose")).to_have_text("given id: Doe 42")
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.evaluate("document.getElementById('upload').dataset.most = 10")
+    page.set_input_files("#files", [folder / "cine-2.avi"])
+    sync_api.expect(page.locator("#list li.failed")).to_contain_text("larger than the room takes")
+    assert sent == []
+    assert page.problems == []
+    context.close()
+
+
+def test_an_ended_session_leads_to_signing_in_instead_of_a_page_that_stands_still(place, signed_in, chromium):
+    url, _ = place
+    _, _, state = signed_in
+    context = chromium.new_context(storage_state=state)
+    page = context.new_page()
+    page.goto(f"{url}/")
+    context.clear_cookies()
+    page.evaluate("refreshed(location.href, ['rows'])")
+    page.wait_for_url("**/login?next=/")
+    context.close()
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_no_page_is_wider_than_the_screen(signed_in, chromium, look):
     url, address, state = signed_in
     context = chromium.new_context(storage_state=state, reduced_motion="reduce", **LOOKS[look])
     page = watched(context)
-    for one in (address, f"{url}/", f"{url}/upload", f"{url}/account", f"{url}/admin"):
+    for one in (address, f"{url}/", f"{url}/upload", f"{url}/account", f"{url}/admin", f"{url}/admin/audit"):
         page.goto(one)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), one
     assert page.problems == []
@@ -212,7 +253,8 @@ def test_axe_finds_nothing(signed_in, chromium, look):
     url, address, state = signed_in
     context = chromium.new_context(storage_state=state, reduced_motion="reduce", **LOOKS[look])
     page = watched(context)
-    for one in (address, f"{url}/", f"{url}/upload", f"{url}/account", f"{url}/admin", f"{url}/login"):
+    paths = ("/", "/upload", "/account", "/admin", "/admin/audit", "/admin/node", "/login", "/nowhere")
+    for one in (address, *(f"{url}{path}" for path in paths)):
         page.goto(one)
         found = axe.Axe().run(page).response["violations"]
         said = [(one, each["id"], each["impact"], each["nodes"][0]["html"][:120]) for each in found]
