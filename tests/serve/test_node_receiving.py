@@ -211,3 +211,40 @@ def test_a_port_that_is_taken_is_told(run_model, tmp_path, ear):
     with pytest.raises(UsageError, match=f"--dicom-port {ear[1]}: cannot be listened on"):
         node.start()
     node.stop()
+
+
+@pytest.mark.parametrize(
+    ("titles", "reason"),
+    [
+        ({"calling": "STRANGER"}, "the calling AE title may not send"),
+        ({"called": "OTHER"}, "the called AE title is not this node's"),
+    ],
+)
+def test_who_is_refused_can_be_seen_with_the_reason(ear, titles, reason, caplog):
+    room, port = ear
+    with caplog.at_level("WARNING", logger="alnus"):
+        assert send(port, **titles) is None
+        wait_until(lambda: room.refusals)
+    newest = room.refusals[0]
+    assert (newest.reason, newest.address) == (reason, "127.0.0.1")
+    assert (newest.calling, newest.called) == (titles.get("calling", "SCANNER"), titles.get("called", "ALNUS"))
+    assert reason in caplog.text
+
+
+def test_the_page_shows_what_came_last_and_who_was_refused(run_model, tmp_path):
+    from reading_rooms import URL, Browser
+    from starlette.testclient import TestClient
+
+    from alnus.serve.app import create_app
+
+    settings = node_settings(run_model, tmp_path / "room")
+    with running(settings, workers=False) as (room, node):
+        send(node.ear.port, us_cine())
+        send(node.ear.port, calling="<b>X")
+        wait_until(lambda: room.refusals)
+        browser = Browser(TestClient(create_app(settings, room=room), base_url=URL))
+        browser.sign_in()
+        page = browser.get("/admin/node").text
+    assert 'data-label="From">SCANNER</td>' in page
+    assert "&lt;b&gt;X" in page
+    assert "the calling AE title may not send" in page

@@ -116,6 +116,9 @@ PATTERNS = (
     N_("truth: the rows of case %(case)s and its videos contradict each other; keep one"),
     N_("truth: no row is of a case of this study; its cases are named C-…, as the study's page shows"),
     # the DICOM node
+    N_("the called AE title is not this node's"),
+    N_("the calling AE title may not send"),
+    N_("too many associations at one time"),
     N_("no answer"),
     N_("the archive refused the association"),
     N_("the archive does not take objects of this kind"),

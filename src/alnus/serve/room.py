@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,17 @@ nothing but add rows: it is called again where the transaction fails."""
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """An association that was refused: when, between which AE titles, from which address, and why."""
+
+    at_s: float
+    calling: str
+    called: str
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Folders:
     """Where a reading room keeps its files, all below one folder that only its owner may read."""
 
@@ -108,6 +120,8 @@ class Room:
     login_failures: Throttle = field(default_factory=lambda: Throttle(5, 300.0))
     fetches: SimpleQueue[str | None] = field(default_factory=SimpleQueue, repr=False)
     """UIDs of studies that the DICOM node is to fetch; in memory alone, since a UID names a study. None: it ends."""
+    refusals: deque[Refusal] = field(default_factory=lambda: deque(maxlen=20), repr=False)
+    """The last associations that the DICOM node refused, newest first; in memory alone."""
     uploads: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(32))
     """Places for files that are coming."""
     wake: Bell = field(default_factory=Bell)

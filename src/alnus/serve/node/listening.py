@@ -6,6 +6,7 @@ Source: DICOM PS3.4 A.5 (verification), B.2 (storage), PS3.7 C (status codes), P
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
@@ -19,7 +20,7 @@ from alnus.serve.intake.receiving import NoSpaceError, TooLargeError
 from alnus.serve.node.classes import CLASSES, SYNTAXES
 from alnus.serve.node.inbox import Verdict, keep
 from alnus.serve.node.spooling import Spool, SpoolingProvider, bounded_socket
-from alnus.serve.room import Room
+from alnus.serve.room import Refusal, Room
 
 SUCCESS: Final = 0x0000
 DUPLICATE: Final = 0x0111
@@ -61,6 +62,7 @@ class Ear:
         return [
             (evt.EVT_CONN_OPEN, self._connected),
             (evt.EVT_CONN_CLOSE, self._closed),
+            (evt.EVT_REJECTED, self._refused),
             (evt.EVT_C_ECHO, lambda event: SUCCESS),
             (evt.EVT_C_STORE, self._stored),
         ]
@@ -72,6 +74,13 @@ class Ear:
     def _closed(self, event: evt.Event) -> None:
         if isinstance(event.assoc.dimse, SpoolingProvider):
             event.assoc.dimse.drop_all()
+
+    def _refused(self, event: evt.Event) -> None:
+        """Let whoever sets up a scanner see why it is refused; pynetdicom's own lines are not shown."""
+        asked: Any = event.assoc.requestor.primitive
+        found = refusal_of(self._room, asked.calling_ae_title, asked.called_ae_title, event.assoc.requestor.address)
+        self._room.refusals.appendleft(found)
+        log.warning("an association was refused: %s (from %r to %r)", found.reason, found.calling, found.called)
 
     def _stored(self, event: evt.Event) -> int:
         """Keep an instance and return the status that its sender is answered."""
@@ -96,6 +105,19 @@ class Ear:
         if verdict is Verdict.NEW:
             self._arrived()
         return SUCCESS
+
+
+def refusal_of(room: Room, calling: str, called: str, address: str) -> Refusal:
+    """Return what is told of an association that was refused, and why it was."""
+    node = room.settings.node
+    calling, called = calling.strip()[:16], called.strip()[:16]
+    if called != node.ae_title:
+        reason = "the called AE title is not this node's"
+    elif calling not in node.callers:
+        reason = "the calling AE title may not send"
+    else:
+        reason = "too many associations at one time"
+    return Refusal(time.time(), calling, called, address or "", reason)
 
 
 def application(room: Room) -> AE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from sqlmodel import Session, col, func, select
@@ -17,6 +17,7 @@ from alnus.serve.pages.rendering import person_of, render, room_of, words
 
 router = APIRouter(prefix="/admin/node", include_in_schema=False)
 SHOWN = 100
+SHOWN_RECEIVED = 20
 
 
 @router.get("")
@@ -61,15 +62,17 @@ def fetch(request: Request, study: Annotated[str, Form(max_length=64)] = "") -> 
 def _page(request: Request, *, status: int = 200, problem: str = "") -> Response:
     room = room_of(request)
     with room.database.reading() as session:
-        values = {
+        values: dict[str, Any] = {
             "instances": _counted(session, NodeInstance.state, [kept.value for kept in Kept]),
             "objects": _counted(session, Outbound.state, [sending.value for sending in Sending]),
             "dead": _listed(session, Sending.DEAD),
             "waiting": _listed(session, Sending.WAITING),
             "fetches": _fetches(session),
+            "received": _received(session),
         }
     told = room.settings.node
-    return render(request, "node.html", status, problem=problem, told=told, here="/admin/node", **values)
+    values |= {"problem": problem, "told": told, "refusals": list(room.refusals), "here": "/admin/node"}
+    return render(request, "node.html", status, **values)
 
 
 def _counted(session: Session, column: str, names: list[str]) -> dict[str, int]:
@@ -86,6 +89,17 @@ def _listed(session: Session, state: Sending) -> list[tuple[Outbound, Video]]:
         .where(Outbound.state == state)
         .order_by(col(Outbound.changed_s).desc())
         .limit(SHOWN)
+    )
+    return list(session.exec(wanted).all())
+
+
+def _received(session: Session) -> list[tuple[NodeInstance, Video | None]]:
+    """Return the instances that came last, with the video that each became."""
+    wanted = (
+        select(NodeInstance, Video)
+        .outerjoin(Video, col(Video.id) == col(NodeInstance.video_id))
+        .order_by(col(NodeInstance.received_s).desc())
+        .limit(SHOWN_RECEIVED)
     )
     return list(session.exec(wanted).all())
 

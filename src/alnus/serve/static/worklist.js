@@ -8,7 +8,7 @@ function follow() {
       try { await refreshed(location.href, ["rows"]); } catch { /* the server is away for a moment */ }
     }
     follow();
-  }, busy ? 1500 : 10000);
+  }, busy ? 1500 : 3000);
 }
 
 document.addEventListener("DOMContentLoaded", follow);
