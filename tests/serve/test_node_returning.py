@@ -29,7 +29,7 @@ from reading_rooms import opened, results_of, videos_of
 from sqlmodel import update
 
 from alnus.media.pool import Worker
-from alnus.serve.database.tables import AuditEntry
+from alnus.serve.database.tables import AuditEntry, Job, State, Video
 from alnus.serve.node import courier, deciding
 from alnus.serve.node.builder_task import MODULE
 from alnus.serve.node.sending import NotSentError
@@ -395,3 +395,40 @@ def test_a_file_under_another_uid_than_its_header_states_is_not_answered_for(run
             association.release()
         dead = wait_until(lambda: [one for one in rows(room, Outbound) if one.state == Sending.DEAD])
     assert dead[0].reason == "it came under another UID than its header states"
+
+
+def dropped(settings, room, cine) -> dict:
+    """Upload an instance as a person does; return where it went."""
+    from io import BytesIO
+
+    from reading_rooms import URL, Browser
+    from starlette.testclient import TestClient
+
+    from alnus.serve.app import create_app
+
+    content = BytesIO()
+    cine.save_as(content, enforce_file_format=True)
+    browser = Browser(TestClient(create_app(settings, room=room), base_url=URL))
+    browser.sign_in()
+    return browser.upload(content.getvalue()).json()["videos"][0]
+
+
+@pytest.mark.parametrize("is_dropped_first", [True, False])
+def test_an_instance_that_is_dropped_and_sent_is_one_video_and_its_results_go_back(
+    run_model, tmp_path, is_dropped_first
+):
+    """pynetdicom and the exporting program write other heads before the same data set, so the bytes differ."""
+    archive = Archive()
+    with archive.listening() as address:
+        settings = node_settings(run_model, tmp_path / "room", address)
+        with running(settings) as (room, node):
+            if is_dropped_first:
+                assert dropped(settings, room, us_cine())["is_new"]
+                wait_until(lambda: [job.state for job in rows(room, Job)] == [State.RETURNED])
+            assert send(node.ear.port, us_cine()) == [0]
+            wait_until(lambda: is_all_done(room))
+            if not is_dropped_first:
+                assert not dropped(settings, room, us_cine())["is_new"]
+            assert len(rows(room, Video)) == 1
+            assert files_below(room.folders.received) == []
+    assert len(archive.got) == 2

@@ -100,6 +100,8 @@ class Case(SQLModel, table=True):
 class Video(SQLModel, table=True):
     """One file that was received. sha256: of its bytes; its cine lies in `Folders.cine`. Facts are None until then.
 
+    sop_key: keyed digest of a DICOM instance's UID, None for other files: an instance that is dropped and sent is one
+    video, though a file's head is written anew on each way.
     findings: what the quality gate warns of, [{"code", "severity", "text"}].
     """
 
@@ -107,6 +109,7 @@ class Video(SQLModel, table=True):
     id: str = Field(default_factory=lambda: new_id("V"), primary_key=True)
     case_id: str = Field(foreign_key="study_case.id", index=True)
     sha256: str = Field(unique=True)
+    sop_key: str | None = Field(default=None, index=True)
     size_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
     origin: str
     kind: str | None = None

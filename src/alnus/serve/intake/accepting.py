@@ -99,8 +99,9 @@ def _study(room: Room, actor: str, batch: str, patient: str | None) -> str | Non
 
 def _submitted(room: Room, file: Received, told: Whose, origin: Origin, actor: str) -> Submitted:
     uid = read_head(first_bytes(file.path)).instance
+    key = sop_key(room.secret, uid) if uid else None
     with room.database.reading() as session:
-        if uid and is_own(session, sop_key(room.secret, uid)):
+        if key is not None and is_own(session, key):
             file.path.unlink(missing_ok=True)
             raise OwnObjectError("this is the room's own report or heatmap, which is not scored again")
     found = room.registrar.whose(file.path)
@@ -111,4 +112,5 @@ def _submitted(room: Room, file: Received, told: Whose, origin: Origin, actor: s
         actor=actor,
         patient_key=found.patient or told.patient,
         study_key=found.study or told.study,
+        sop_key=key,
     )

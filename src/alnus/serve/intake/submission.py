@@ -1,7 +1,7 @@
 """Submit a received file: its video, its case and its job come into being in one transaction, and only once.
 
 The same bytes again are the same video, whoever sends them: a re-send, a second click, a scanner that never got its
-answer. Which case a video belongs to may be corrected when the file has been read (`alnus.serve.work.ingesting`).
+answer. So is the same DICOM instance, dropped by a person and sent by the scanner: counted twice it would weigh twice.
 """
 
 from __future__ import annotations
@@ -47,17 +47,18 @@ def submit(
     actor: str,
     patient_key: str | None = None,
     study_key: str | None = None,
+    sop_key: str | None = None,
 ) -> Submitted:
     """Make a video with its job, in the case of `study_key`, else in a case of its own.
 
     actor: a user's or key's id, or "system". patient_key, study_key: pseudonyms by `pseudonym`, None where nothing is
-    known yet. Raises QueueFullError.
+    known yet. sop_key: of a DICOM instance, by `alnus.serve.node.keys`. Raises QueueFullError.
     """
     try:
         try:
-            made = _submitted(room, file, origin, actor, patient_key, study_key)
+            made = _submitted(room, file, origin, actor, patient_key, study_key, sop_key)
         except IntegrityError:  # another request submitted the same bytes, or made the same case, a moment ago
-            made = _submitted(room, file, origin, actor, patient_key, study_key)
+            made = _submitted(room, file, origin, actor, patient_key, study_key, sop_key)
     finally:
         file.path.unlink(missing_ok=True)
     room.metrics.received.labels(origin, str(made.is_new).lower()).inc()
@@ -66,22 +67,42 @@ def submit(
 
 
 def _submitted(
-    room: Room, file: Received, origin: Origin, actor: str, patient_key: str | None, study_key: str | None
+    room: Room,
+    file: Received,
+    origin: Origin,
+    actor: str,
+    patient_key: str | None,
+    study_key: str | None,
+    sop_key: str | None,
 ) -> Submitted:
     with room.database.writing() as session:
         known = session.exec(select(Video).where(Video.sha256 == file.sha256)).first()
         if known is not None:
             _again(session, room, known, file, actor)
             return Submitted(known.case_id, known.id, is_new=False)
+        twin = _twin(session, sop_key)
+        if twin is not None:
+            note(session, actor, "video.again", twin.id)
+            return Submitted(twin.case_id, twin.id, is_new=False)
         check_queue(session, room)
         case = case_of(session, origin=origin, actor=actor, patient_key=patient_key, study_key=study_key)
         video = Video(case_id=case.id, sha256=file.sha256, size_bytes=file.size_bytes, origin=origin)
+        video.sop_key = sop_key
         session.add(video)
         session.flush()
         session.add(Job(video_id=video.id))
         note(session, actor, "video.submit", video.id, {"case": case.id, "bytes": file.size_bytes, "origin": origin})
         put_in_place(room.folders, file)
         return Submitted(case.id, video.id, is_new=True)
+
+
+def _twin(session: Session, sop_key: str | None) -> Video | None:
+    """Return the video that the same DICOM instance has become under other bytes, unless that one came to nothing."""
+    if sop_key is None:
+        return None
+    of_use = col(Job.state).not_in((State.FAILED, State.DEAD))
+    same = select(Video).join(Job, col(Job.video_id) == col(Video.id)).where(Video.sop_key == sop_key, of_use)
+    return session.exec(same).first()
 
 
 def submit_failed(room: Room, file: Received, reason: str, *, origin: Origin, actor: str, whose: Whose) -> Submitted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 from alnus.serve.database.tables import Job, Result, State, Video
 from alnus.serve.intake.receiving import Received
@@ -33,14 +33,22 @@ def register(room: Room, instance: NodeInstance) -> None:
     whose = room.registrar.whose(source)
     file = Received(instance.sha256, instance.size_bytes, room.folders.incoming / secrets.token_hex(16))
     link(source, file.path)  # the room moves it away; the node keeps its own name of it until all went back
-    made = submit(room, file, origin="dicom", actor="system", patient_key=whose.patient, study_key=whose.study)
+    made = submit(
+        room,
+        file,
+        origin="dicom",
+        actor="system",
+        patient_key=whose.patient,
+        study_key=whose.study,
+        sop_key=instance.sop_key,
+    )
     with room.database.writing() as session:
         job = session.exec(select(Job).where(Job.video_id == made.video_id).with_for_update()).one()
         found = session.get_one(NodeInstance, instance.id)
         found.state, found.video_id, found.study_key = Kept.SUBMITTED, made.video_id, whose.study or f"I {instance.id}"
         session.add(found)
         session.flush()
-        if job.state == State.RETURNED:  # the same bytes were here before: their job will not end again
+        if job.state == State.RETURNED:  # the same picture was here before: its job will not end again
             enqueue(room, session, session.get_one(Video, made.video_id))
 
 
@@ -48,7 +56,8 @@ def enqueue(room: Room, session: Session, video: Video) -> None:
     """Add what goes back for a video: of each network a report and a heatmap, once. A `Returner` of the room."""
     if room.settings.node.return_to is None:
         return
-    wanted = select(NodeInstance).where(NodeInstance.sha256 == video.sha256, NodeInstance.state != Kept.DONE)
+    of_video = or_(col(NodeInstance.sha256) == video.sha256, col(NodeInstance.video_id) == video.id)
+    wanted = select(NodeInstance).where(of_video, NodeInstance.state != Kept.DONE)
     for instance in session.exec(wanted).all():
         for result in session.exec(select(Result).where(Result.video_id == video.id)).all():
             for kind in Kind:

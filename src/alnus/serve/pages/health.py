@@ -12,7 +12,7 @@ from alnus.serve.pages.rendering import room_of
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])  # load balancers ask by HEAD
 def healthz(request: Request) -> Response:
     """Answer 200 where the database does, else 503."""
     try:
