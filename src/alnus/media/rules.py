@@ -10,7 +10,7 @@ from pathlib import Path
 from alnus.config import QualityConfig
 from alnus.provenance import text_sha256
 
-JUDGEMENT = 3
+JUDGEMENT = 4
 """Raised where the sector, the marks or the gate answer otherwise than before: entries of before are then made anew."""
 
 

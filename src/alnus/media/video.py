@@ -266,7 +266,9 @@ def _pixels(frame: av.VideoFrame, colours: Colours) -> Pixels:
     if colours == "grey" and any(any_colour(_plane(frame, k)) for k in range(1, len(frame.planes)) if k < 3):
         raise Coloured
     luma = _plane(frame, 0)
-    return luma.copy() if _is_full_range(frame, name) else expanded(luma)
+    if not _is_full_range(frame, name):
+        return expanded(luma)
+    return luma if colours == "luma" else luma.copy()  # who asks for luma looks at each frame once; a view holds all
 
 
 def _look_for_colour(frame: av.VideoFrame, opened: Opened) -> None:
@@ -276,12 +278,19 @@ def _look_for_colour(frame: av.VideoFrame, opened: Opened) -> None:
         return
     if _PLANAR.fullmatch(name) and len(frame.planes) > 1 and frame.planes[0].line_size > 0:
         planes, across, down = _chroma(frame)
+        if opened.chroma is not None and not any(_any_chroma(plane) for plane in planes):
+            return
         turned = [_turned(plane, frame.rotation) for plane in planes]
         cell = (CELL_PX // across, CELL_PX // down) if _is_sideways(frame) else (CELL_PX // down, CELL_PX // across)
         blue, red = (plane[cell[0] // 2 :: cell[0], cell[1] // 2 :: cell[1]] for plane in turned)
         keep_colour(opened, chroma_departure(turned, cell), chroma_hues(blue, red))
     else:
         notice_colour(opened, 0, _turned(_converted(frame, "rgb24"), frame.rotation), "rgb")
+
+
+def _any_chroma(plane: Pixels) -> bool:
+    """Tell whether chroma samples differ at all from 128, which is none."""
+    return bool(plane.min() != 128 or plane.max() != 128)
 
 
 def _chroma(frame: av.VideoFrame) -> tuple[tuple[Pixels, Pixels], int, int]:

@@ -14,7 +14,7 @@ from alnus.media.cine import Box
 from alnus.media.colour import CELL_PX, Pixels, cell_maximum
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask
-from alnus.media.quality.sector import ALIVE, STRONG, liveliness, pieces
+from alnus.media.quality.sector import ALIVE, STRONG, liveliness, pieces, spread
 
 BRIGHT, FLAT_LEVELS = 48, 1.5  # mean of a cell that counts as bright; standard deviation under which it is flat
 LEAST_CELLS = 20
@@ -68,13 +68,13 @@ def _cell_sums(frame: Pixels) -> NDArray[np.uint16]:
 
 def halves(observed: Observed) -> tuple[Box, Box] | None:
     """Return two moving areas of much the same height and width, side by side with a still gap; None without."""
-    shares, strong = liveliness(observed, 1), liveliness(observed, STRONG)
+    shares, strong = liveliness(observed.coarse, 1), liveliness(observed.coarse, STRONG)
     if shares is None or strong is None:
         return None
     found = pieces((shares >= ALIVE) & (strong >= 0.5 * ALIVE))
     if len(found) < 2:
         return None
-    first, second = sorted((_around(piece) for piece in found[:2]), key=lambda box: box.x)
+    first, second = sorted((spread(_around(piece), observed) for piece in found[:2]), key=lambda box: box.x)
     if second.x - (first.x + first.w) < GAP_PX or not _alike(first, second):
         return None
     low, high = max(first.y, second.y), min(first.y + first.h, second.y + second.h)

@@ -56,6 +56,33 @@ class Sector:
 
 def find_sector(observed: Observed) -> Sector | None:
     """Return the scanned sector, or None where what moves gives no confident answer: then keep the whole frame."""
+    found = _found(observed.coarse)
+    if found is None:
+        return None
+    box, mask = spread(found.box, observed), None
+    if found.mask is not None:
+        whole = found.mask.repeat(observed.spacing, axis=0).repeat(observed.spacing, axis=1)
+        mask = whole[: box.h, : box.w]
+    return None if min(box.w, box.h) < LEAST_PX else Sector(box, mask, found.confidence, _note(box, mask))
+
+
+def spread(box: Box, observed: Observed) -> Box:
+    """Return a box of `observed.coarse` in pixels of the frame."""
+    height, width = observed.size
+    x, y = box.x * observed.spacing, box.y * observed.spacing
+    return Box(x, y, min(box.w * observed.spacing, width - x), min(box.h * observed.spacing, height - y))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A sector without its note."""
+
+    box: Box
+    mask: Mask | None
+    confidence: float
+
+
+def _found(observed: Observed) -> _Found | None:
     strong = liveliness(observed, STRONG)
     if strong is None:
         return None
@@ -177,17 +204,18 @@ def _is_amid_a_picture(region: Mask, median: Pixels) -> bool:
     return bool(np.count_nonzero(textured & outside) > PICTURE_SHARE * np.count_nonzero(outside))
 
 
-def _sector(region: Mask, shares: Real | None, median: Pixels) -> Sector | None:
+def _sector(region: Mask, shares: Real | None, median: Pixels) -> _Found | None:
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     box = Box(int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
     mask = region[box.y : box.y + box.h, box.x : box.x + box.w]
-    if shares is None or min(box.w, box.h) < LEAST_PX or np.count_nonzero(mask) < LEAST_SHARE * region.size:
+    if shares is None or np.count_nonzero(mask) < LEAST_SHARE * region.size:
         return None
     confidence = round(np.count_nonzero((shares >= STIRRING) & region) / np.count_nonzero(mask), 2)
     if confidence < LEAST_CONFIDENCE or _is_amid_a_picture(region, median):
         return None
-    filled = share(mask)
-    full = filled > FULL
-    shape = "a rectangle" if full else f"{filled:.0%} of a rectangle"
-    note = f"the scanned region was found from what moves: ({box.x}, {box.y}, {box.w}x{box.h}), {shape}"
-    return Sector(box, None if full else np.ascontiguousarray(mask), confidence, note)
+    return _Found(box, None if share(mask) > FULL else np.ascontiguousarray(mask), confidence)
+
+
+def _note(box: Box, mask: Mask | None) -> str:
+    shape = "a rectangle" if mask is None else f"{share(mask):.0%} of a rectangle"
+    return f"the scanned region was found from what moves: ({box.x}, {box.y}, {box.w}x{box.h}), {shape}"
