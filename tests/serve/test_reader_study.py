@@ -593,3 +593,22 @@ def test_a_look_at_the_results_keeps_nobody_from_writing(desk, monkeypatch):
     analyse = studies.analyse
     monkeypatch.setattr(studies, "analyse", slow)
     assert admin.get(f"/admin/studies/{study_id}/analysis").status_code == 200
+
+
+def test_patients_that_a_reader_met_before_are_told_to_who_makes_the_study(desk):
+    room, admin, people = desk
+    with room.database.reading() as session:
+        cases = list(session.exec(select(Case.id).order_by(Case.id)))
+    for case in cases[:2]:
+        assert people["cem"].get(f"/cases/{case}").status_code == 200
+    first = make(room, admin, readers=["bob"])
+    read(people["bob"], readings(room, first, "bob")[0])
+    admin.post(f"/admin/studies/{first}/close")
+    study_id = make(room, admin, start=False, readers=["bob", "cem"])
+    page = admin.get(f"/admin/studies/{study_id}").text
+    met = [int(one) for one in re.findall(r'class="badge bad">(\d) / 4</span>', page)]
+    assert met[1] >= 2
+    assert met[0] >= 1
+    assert "are not blind to them" in page
+    unmet = make(room, admin, start=False, readers=["cem"], take="list", listing=cases[3])
+    assert "are not blind to them" not in admin.get(f"/admin/studies/{unmet}").text

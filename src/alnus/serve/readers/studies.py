@@ -14,6 +14,7 @@ from alnus.serve.audit import note
 from alnus.serve.database.tables import Role, User, Video
 from alnus.serve.pages.rendering import person_of, render, room_of, words
 from alnus.serve.readers.analysis import analyse, missing
+from alnus.serve.readers.blinding import met_before
 from alnus.serve.readers.cases import Readable, listed, names_in, one_a_patient, readable_cases
 from alnus.serve.readers.design import SCALES, Design
 from alnus.serve.readers.export import Rating, as_csv, done_readings, rows_of
@@ -232,6 +233,7 @@ def _study_page(
         items = study_cases(session, study_id)
         phantoms = set(session.exec(select(Video.id).where(col(Video.is_phantom))).all())
         values: dict[str, Any] = {"names": _names(session, study_id), "lacks": missing(session, study)}
+        values["met"] = met_before(session, study)
     values |= {"is_phantom": any(phantoms & set(item.video_ids) for item in items), "items": items, "lists": lists}
     values |= {"here": f"/admin/studies/{study_id}", "table": table}
     return render(request, "readers/study.html", status, study=study, problem=problem, done=done, **values)
