@@ -612,3 +612,17 @@ def test_patients_that_a_reader_met_before_are_told_to_who_makes_the_study(desk)
     assert "are not blind to them" in page
     unmet = make(room, admin, start=False, readers=["cem"], take="list", listing=cases[3])
     assert "are not blind to them" not in admin.get(f"/admin/studies/{unmet}").text
+
+
+def test_a_study_with_a_reader_who_was_locked_out_is_not_started(desk):
+    room, admin, _ = desk
+    study_id = make(room, admin, start=False, readers=["cem"])
+    (cem,) = ids(room, ["cem"])
+    for is_active, status in ((0, 400), (1, 303)):
+        with room.database.writing() as session:
+            user = session.get_one(User, cem)
+            user.is_active = bool(is_active)
+            session.add(user)
+        answer = admin.post(f"/admin/studies/{study_id}/start", follow_redirects=False)
+        assert answer.status_code == status
+        assert ("is no active account of a reader" in answer.text) == (status == 400)

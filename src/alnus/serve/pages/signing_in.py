@@ -73,11 +73,12 @@ def logout(request: Request) -> Response:
 
 
 @router.get("/language")
-def language(to: str = "en", next: str = "/") -> Response:  # noqa: A002  the query's name
+def language(request: Request, to: str = "en", next: str = "/") -> Response:  # noqa: A002  the query's name
     """Remember a language in this browser."""
     answer = RedirectResponse(_inside(next), 303)
     if to in NAMES:
-        answer.set_cookie(LANGUAGE_COOKIE, to, max_age=YEAR_S, httponly=True, samesite="lax")
+        secure = room_of(request).settings.is_tls
+        answer.set_cookie(LANGUAGE_COOKIE, to, max_age=YEAR_S, httponly=True, samesite="lax", secure=secure)
     return answer
 
 

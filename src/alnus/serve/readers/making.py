@@ -65,6 +65,7 @@ def make_study(
 def start_study(session: Session, room: Room, study: ReaderStudy, *, actor: str) -> None:
     """Lay out every reading of every reader, with what the model says by now. Raises UsageError."""
     _in_phase(study, Phase.DRAFT, "has been started already")
+    _check_readers(session, [reader.user_id for reader in study_readers(session, study.id)])
     items = study_cases(session, study.id)
     if needs_model(Design(study.design)):
         for item in items:
@@ -147,6 +148,11 @@ def _check(session: Session, wish: Wish, cases: Sequence[Readable], readers: Seq
         raise UsageError(f"cases: a study has 1 to {MOST} whose work is done, this one has {len(cases)}")
     if not readers:
         raise UsageError("readers: choose at least one; five or more carry a conclusion about readers in general")
+    _check_readers(session, readers)
+
+
+def _check_readers(session: Session, readers: Sequence[str]) -> None:
+    """Refuse whoever could not read: the study would never be done. Raises UsageError."""
     for user_id in readers:
         user = session.get(User, user_id)
         if user is None or not user.is_active or user.role != Role.READER:
