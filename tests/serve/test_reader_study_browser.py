@@ -230,7 +230,8 @@ def test_after_a_click_on_the_scale_the_arrow_keys_step_through_the_frames(place
     ann.wait_for_selector("#canvas[data-frame='1']")
     assert ann.locator("input[name=suspicion]:checked").input_value() == "3"
     ann.locator("input[name=suspicion][value='3']").focus()  # by the keyboard they choose, as in every form
-    ann.keyboard.press("ArrowRight")
+    with ann.expect_response(lambda answer: "suspicion=4" in (answer.request.post_data or "")):  # kept before the end
+        ann.keyboard.press("ArrowRight")
     assert ann.locator("input[name=suspicion]:checked").input_value() == "4"
     closed(admin, address)
 
