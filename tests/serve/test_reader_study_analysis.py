@@ -245,6 +245,22 @@ def test_pauses_do_not_count_and_are_kept(timed):
     assert pauses(session) == [(5, 105, "reader"), (110, 111, "hidden")]
 
 
+def test_of_who_has_gone_the_time_stands_from_the_last_touch(timed):
+    """The page says so after five minutes without one; those do not count, however soon after a pause they began."""
+    session, reading = timed
+    alive = [(float(at_s), "alive") for at_s in range(10, 320, 10)]
+    events = [(0, "shown"), *alive, (320, "idle"), (900, "resume"), (910, "lock")]
+    assert told(session, reading, *events) == 20 + 10
+    assert pauses(session) == [(20, 900, "idle")]
+
+
+def test_a_page_that_says_twice_that_nobody_is_there_takes_no_time_away(timed):
+    session, reading = timed
+    events = [(0, "shown"), (4, "pause"), (5, "resume"), (6, "idle"), (7, "idle"), (8, "lock")]
+    assert told(session, reading, *events) == 4
+    assert reading.active_s >= 0
+
+
 def test_events_that_come_twice_change_nothing(timed):
     session, reading = timed
     events = [

@@ -236,6 +236,28 @@ def test_after_a_click_on_the_scale_the_arrow_keys_step_through_the_frames(place
     closed(admin, address)
 
 
+def test_the_page_pauses_by_itself_when_nothing_is_touched(place, page_of):
+    room, url = place
+    admin = page_of("admin")
+    address = made_study(admin, url, design="independent")
+    ann = page_of("ann")
+    ann.clock.install()
+    begin(ann, url)
+    ann.clock.run_for(250_000)
+    ann.mouse.move(200, 200)
+    ann.clock.run_for(250_000)
+    assert ann.get_by_role("button", name="Pause").is_visible()
+    with ann.expect_response(lambda answer: "event=idle" in (answer.request.post_data or "")):
+        ann.clock.run_for(60_000)
+    sync_api.expect(ann.locator("#stage-note")).to_contain_text("nothing was touched for five minutes")
+    assert not ann.locator("#canvas").is_visible()
+    assert readings_of(room, "ann")[0].open_since_s is None
+    with ann.expect_response(lambda answer: "event=resume" in (answer.request.post_data or "")):
+        ann.get_by_role("button", name="Go on").click()
+    assert readings_of(room, "ann")[0].open_since_s is not None
+    closed(admin, address)
+
+
 def every_page(admin, reader, url: str, address: str):
     """Open each page of reader studies once; yield its name and page."""
     of_admin = {"studies": f"{url}/admin/studies", "study": address}

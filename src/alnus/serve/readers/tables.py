@@ -103,7 +103,7 @@ class Reading(SQLModel, table=True):
 
 
 class ReadingPause(SQLModel, table=True):
-    """When the picture was not shown. ended_s: None until it is shown again. reason: reader, hidden or lost."""
+    """When the picture was not shown. ended_s: None until it is shown again. reason: reader, hidden, lost or idle."""
 
     __tablename__ = "reading_pause"
     id: int | None = Field(default=None, primary_key=True)

@@ -12,7 +12,9 @@ from sqlmodel import Session, col, select
 
 from alnus.serve.readers.tables import Reading, ReadingPause
 
-Event = Literal["shown", "resume", "alive", "pause", "hidden"]
+Event = Literal["shown", "resume", "alive", "pause", "hidden", "idle"]
+IDLE_S = 300.0
+"""Whoever touches nothing for so long has gone: the page pauses, and the time stands from the last touch."""
 LOST_S = 30.0
 """A page that was not heard of for so long was closed, or its machine slept; it tells every 10 s that it is there."""
 
@@ -26,6 +28,8 @@ def tick(session: Session, reading: Reading, event: Event, *, now_s: float) -> N
     settle(session, reading, now_s=now_s)
     if event in ("pause", "hidden"):
         _stand(session, reading, at_s=now_s, reason="reader" if event == "pause" else "hidden")
+    elif event == "idle":
+        _stand(session, reading, at_s=max(now_s - IDLE_S, reading.open_since_s or 0.0), reason="idle")
     elif reading.open_since_s is None:
         _go_on(session, reading, now_s=now_s)
     reading.seen_s = now_s

@@ -4,6 +4,7 @@
 class Sitting {
   static ALIVE_MS = 10_000;
   static SETTLED_MS = 400;
+  static IDLE_MS = 300_000; // as alnus.serve.readers.timing
 
   constructor() {
     const page = document.getElementById("reading");
@@ -15,6 +16,7 @@ class Sitting {
     this.isShown = false; // a frame was on the canvas
     this.isPaused = false; // by the reader
     this.isLeaving = false;
+    this.touched = Date.now();
     this.last = Promise.resolve(); // one request after the other, so that none overtakes
     this.listen();
   }
@@ -66,10 +68,15 @@ class Sitting {
     if (this.isShown || document.hidden) return;
     this.isShown = true;
     this.tell("shown");
-    setInterval(() => { if (!document.hidden && !this.isPaused) this.tell("alive"); }, Sitting.ALIVE_MS);
+    this.touched = Date.now();
+    setInterval(() => {
+      if (document.hidden || this.isPaused) return;
+      if (Date.now() - this.touched > Sitting.IDLE_MS) this.pause("idle");
+      else this.tell("alive");
+    }, Sitting.ALIVE_MS);
   }
 
-  pause() {
+  pause(why = "pause") {
     if (!this.isShown) return;
     this.isPaused = !this.isPaused;
     const button = document.getElementById("pause"), play = document.getElementById("play");
@@ -77,8 +84,9 @@ class Sitting {
     button.textContent = this.isPaused ? button.dataset.go : button.dataset.pause;
     button.setAttribute("aria-pressed", String(this.isPaused));
     this.stage.classList.toggle("paused", this.isPaused);
-    document.getElementById("stage-note").textContent = this.isPaused ? this.say.paused : "";
-    this.tell(this.isPaused ? "pause" : "resume");
+    document.getElementById("stage-note").textContent = this.isPaused ? this.say[why === "idle" ? "idle" : "paused"] : "";
+    this.touched = Date.now();
+    this.tell(this.isPaused ? why : "resume");
   }
 
   listen() {
@@ -96,6 +104,9 @@ class Sitting {
       if (this.settling) this.keep({ keepalive: true });
       if (!this.isPaused) this.tell("hidden", { keepalive: true });
     });
+    for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"]) {
+      document.addEventListener(kind, () => { this.touched = Date.now(); }, { capture: true, passive: true });
+    }
     document.getElementById("pause").addEventListener("click", () => this.pause());
     const grade = document.getElementById("grade"), number = document.getElementById("suspicion");
     grade?.addEventListener("input", () => { number.value = grade.value; });
