@@ -189,6 +189,9 @@ REFUSED = {
     "write AE@host:port": {"return_to": "archive"},
     "is no DICOMweb address": {"web": "ftp://archive"},
     "name it with --dicom-web": {"poll_s": 5.0},
+    "--dicom-web http://pacs/dw: http sends patients' data in clear": {"web": "http://pacs/dw"},
+    "--dicom-return http://pacs/dw: http sends patients' data in clear": {"return_to": "http://pacs/dw"},
+    "--dicom-return PACS@192.0.2.1:104: DICOM sends patients' data in clear": {"return_to": "PACS@192.0.2.1:104"},
 }
 
 
@@ -201,8 +204,15 @@ def test_what_would_be_unsafe_or_cannot_work_is_refused(run_model, tmp_path, mes
 
 
 def test_a_wider_address_is_taken_where_the_network_is_trusted(run_model, tmp_path):
-    node = NodeSettings(port=0, callers=("SCANNER",), host="192.0.2.1", trusted_network=True)
+    told = {"port": 0, "callers": ("SCANNER",), "host": "192.0.2.1", "return_to": "PACS@pacs:104", "web": "http://pacs"}
+    node = NodeSettings(**told, trusted_network=True)
     check_exposure(settings_for(run_model, tmp_path / "room", node=node), has_own_password=True)
+
+
+def test_what_is_encrypted_or_stays_on_this_machine_needs_no_trust(run_model, tmp_path):
+    for address in ("https://pacs/dw", "PACS@127.0.0.1:104", "PACS@localhost:104", "http://[::1]:8042/dw"):
+        node = NodeSettings(port=0, callers=("SCANNER",), return_to=address, web="https://pacs/dw")
+        check_exposure(settings_for(run_model, tmp_path / "room", node=node), has_own_password=True)
 
 
 def test_a_port_that_is_taken_is_told(run_model, tmp_path, ear):

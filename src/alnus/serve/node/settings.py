@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alnus.errors import UsageError
 
+_TRUSTED = "give --dicom-trusted-network where all that can read this network may see patients' data"
 _AE_TITLE = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")  # PS3.5 6.2: no backslash, no control characters
 
 
@@ -27,7 +28,7 @@ class NodeSettings(BaseModel):
     callers: tuple[str, ...] = ()
     """AE titles that may send; no other may."""
     trusted_network: bool = False
-    """Whoever can reach `host` may read what goes over that network: DICOM is sent in clear."""
+    """All that can read the networks between here and the other DICOM machines may see patients' data in clear."""
     return_to: str | None = None
     """Where results go: "AE@host:port" by C-STORE, or a DICOMweb service's URL by STOW-RS."""
     web: str | None = None
@@ -54,10 +55,7 @@ class NodeSettings(BaseModel):
     @property
     def is_loopback(self) -> bool:
         """Whether nobody but this machine can send to the node."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return _is_loopback(self.host)
 
 
 class Peer(NamedTuple):
@@ -77,6 +75,7 @@ def check_node(node: NodeSettings) -> None:
             raise UsageError(f"{name} {url}: is no DICOMweb address; write https://host/dicom-web")
     if node.return_to is not None and _url(node.return_to) is None:
         peer_of(node.return_to)
+    _check_clear(node)
     if node.poll_s is not None and node.web is None:
         raise UsageError("--dicom-poll asks a DICOMweb service for new studies: name it with --dicom-web")
     if node.port is None:
@@ -85,9 +84,27 @@ def check_node(node: NodeSettings) -> None:
         raise UsageError("--dicom-port: nobody may send; name each sender's AE title with --dicom-caller")
     if not node.is_loopback and not node.trusted_network:
         raise UsageError(
-            f"--dicom-host {node.host} is reached from other machines, and DICOM is sent in clear: give "
-            "--dicom-trusted-network where all that can read this network may see patients' data"
+            f"--dicom-host {node.host} is reached from other machines, and DICOM is sent in clear: {_TRUSTED}"
         )
+
+
+def _check_clear(node: NodeSettings) -> None:
+    """Refuse to send a password, and patients' data, in clear to another machine. Raises UsageError."""
+    if node.trusted_network:
+        return
+    for name, url in (("--dicom-web", node.web), ("--dicom-return", _url(node.return_to))):
+        parts = urlsplit(url or "")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+            raise UsageError(f"{name} {url}: http sends patients' data in clear: write https://…, or {_TRUSTED}")
+    if node.return_to is not None and not is_web(node.return_to) and not _is_loopback(peer_of(node.return_to).host):
+        raise UsageError(f"--dicom-return {node.return_to}: DICOM sends patients' data in clear: {_TRUSTED}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def peer_of(text: str) -> Peer:
