@@ -214,6 +214,14 @@ def test_behind_tls_and_with_an_own_password_the_room_opens_to_others(settings):
     assert room.settings.is_tls
 
 
+def test_a_room_that_is_open_to_others_starts_again_after_an_administrator_was_added(settings):
+    changed = settings.model_copy(update={"host": "0.0.0.0", "behind_tls_proxy": True})
+    room, _ = open_room(changed, password=PASSWORD)
+    with room.database.writing() as session:
+        add_user(session, "second", Role.ADMIN, actor="system")
+    assert open_room(changed)[1] is None
+
+
 def test_the_first_password_is_shown_once(settings):
     assert open_room(settings)[1] is not None
     assert open_room(settings)[1] is None
