@@ -306,6 +306,10 @@ def test_folds_are_pooled_with_each_folds_own_threshold():
     right = ((held_out["score"] >= cuts) == held_out["label"]).sum()
     assert tin["accuracy"]["numerator"] == right
     assert results["sets"]["folds"]["comparisons"][0]["patients"] == 60
+    areas = [auc(part["label"], part["score"]).estimate for _, part in held_out.groupby("fold")]
+    assert [part["estimate"] for part in tin["auc_folds"]["folds"]] == pytest.approx(areas)
+    assert tin["auc_folds"]["estimate"] == pytest.approx(np.mean(areas))
+    assert tin["auc_folds"]["estimate"] > tin["auc"]["estimate"]  # whose folds' scores lie apart
 
 
 def experts():

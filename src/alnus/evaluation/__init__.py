@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from alnus.evaluation.delong import auc as auc
     from alnus.evaluation.delong import compare_aucs as compare_aucs
     from alnus.evaluation.delong import needed_correlation as needed_correlation
+    from alnus.evaluation.fold_areas import FoldArea as FoldArea
+    from alnus.evaluation.fold_areas import FoldAreas as FoldAreas
+    from alnus.evaluation.fold_areas import auc_within_folds as auc_within_folds
     from alnus.evaluation.frozen_thresholds import FrozenThreshold as FrozenThreshold
     from alnus.evaluation.frozen_thresholds import freeze_threshold as freeze_threshold
     from alnus.evaluation.frozen_thresholds import threshold_at_sensitivity as threshold_at_sensitivity
@@ -139,6 +142,7 @@ _HOME = {
     "conformal": ("Conformal", "coverage_to_expect", "fit_conformal"),
     "decision_curves": ("DecisionCurve", "InHundred", "decision_curve", "in_hundred"),
     "delong": ("AucDifference", "Estimate", "auc", "compare_aucs", "needed_correlation"),
+    "fold_areas": ("FoldArea", "FoldAreas", "auc_within_folds"),
     "frozen_thresholds": (
         "FrozenThreshold", "freeze_threshold", "threshold_at_sensitivity", "threshold_at_specificity",
     ),

@@ -4,7 +4,8 @@ A statistic lies at `sets.<set>.sources.<source>.<statistic>`; `results.schema.j
 docs/reference/results.md explains it.
 The set "folds" pools the held-out patients of all folds: each patient is scored once, by a network that did not see
 him, and one ROC curve is drawn through the scores of all folds' networks. Networks whose scores differ in scale make
-the pooled AUC lower than theirs, never the calls, which each fold makes with its own threshold.
+the pooled AUC lower than theirs, never the calls, which each fold makes with its own threshold; `auc_folds` is the
+mean of theirs.
 Patients of the training set, and validation patients of folds, are counted nowhere: their networks know them.
 """
 

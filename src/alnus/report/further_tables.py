@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alnus.report.document import Cell, Column, Row, Table
-from alnus.report.set_tables import Sources, ordered, title_of
+from alnus.report.set_tables import Sources, kind_of, ordered, title_of
 from alnus.report.wording import ABSENT, auc_cell, has_estimate, interval, is_number, number, p_value, set_title, share
 
 
@@ -21,6 +21,7 @@ def further_table(name: str, body: Mapping[str, Any], confidence: float) -> Tabl
         "lr_positive": "Likelihood ratio +",
         "lr_negative": "Likelihood ratio −",
         "auc_videos": "AUC of single videos",
+        "auc_folds": "Mean AUC of the folds",
     }
     present = [key for key in wanted if any(has_estimate(source.get(key)) for source in sources.values())]
     if not present:
@@ -64,6 +65,7 @@ def _notes(present: list[str], sources: Sources) -> list[str]:
         "sensitivity_at_specificity": "Points of the ROC curve: read off this set’s curve, so no frozen threshold.",
         "lr_positive": "Likelihood ratios: by how much a call changes the odds of metastasis.",
         "auc_videos": "Single videos: each with its own score, patients as units (Obuchowski).",
+        "auc_folds": "Mean of the folds: each network ranks its own patients alone (LeDell).",
     }
     notes = [" ".join(text for key, text in said.items() if key in present)]
     adjusted = [
@@ -74,6 +76,25 @@ def _notes(present: list[str], sources: Sources) -> list[str]:
     if adjusted:
         notes.append(f"{', '.join(adjusted)}: one half was added to each count of the ratios, for one count was 0.")
     return notes
+
+
+def folds_table(name: str, body: Mapping[str, Any], confidence: float) -> Table | None:
+    """Return each network's AUC in each fold; None where results.json has none."""
+    sources: Sources = body["sources"]
+    areas = {key: source["auc_folds"] for key, source in ordered(sources) if _has_folds(source)}
+    if not areas:
+        return None
+    folds = [part["fold"] for part in next(iter(areas.values()))["folds"]]
+    columns = (Column("Source", share=1.1), *(Column(f"Fold {fold + 1}", "right") for fold in folds))
+    rows = tuple(
+        Row((Cell(title_of(key, sources)), *(auc_cell(part) for part in area["folds"]))) for key, area in areas.items()
+    )
+    caption = f"{set_title(name)}: AUC of each fold’s network on its own patients, {share(confidence)} intervals."
+    return Table(f"folds_{name}", caption, columns, rows, ())
+
+
+def _has_folds(source: Mapping[str, Any]) -> bool:
+    return kind_of(source) == "model" and has_estimate(source.get("auc_folds"))
 
 
 def differences_table(name: str, body: Mapping[str, Any], confidence: float) -> Table | None:

@@ -59,7 +59,8 @@ def _folds(files: RunFiles) -> list[str]:
         return []
     return [
         "Cross-validation pools the scores of networks trained on overlapping patients; the intervals treat them as "
-        "independent scores of one network, which they are not, and there is no external test."
+        "independent scores of one network, which they are not, and there is no external test. The mean AUC of the "
+        "folds, beside it, compares no scores of two networks."
     ]
 
 

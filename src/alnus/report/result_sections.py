@@ -7,7 +7,7 @@ from typing import Any
 
 from alnus.report.document import Block, Figure, Figures, Section, Text
 from alnus.report.figures import has_points
-from alnus.report.further_tables import differences_table, further_table
+from alnus.report.further_tables import differences_table, folds_table, further_table
 from alnus.report.names import file_stem
 from alnus.report.probability_figures import calibration_models, decision_models
 from alnus.report.probability_tables import calibration_table, hundred_table, hundred_words, not_sure_table
@@ -57,7 +57,7 @@ def results(sets: Sets, files: RunFiles) -> tuple[Block, ...]:
         if name not in drawn
     ]
     blocks += [matrices for name, body in sets.items() if (matrices := confusion(name, body)).items]
-    further = (further_table(name, body, level) for name, body in sets.items())
+    further = (make(name, body, level) for name, body in sets.items() for make in (further_table, folds_table))
     return (*blocks, *(table for table in further if table))
 
 

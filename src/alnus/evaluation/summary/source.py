@@ -11,6 +11,7 @@ from alnus.config import EvaluationConfig
 from alnus.errors import CohortError
 from alnus.evaluation.clustered import clustered_auc
 from alnus.evaluation.delong import auc
+from alnus.evaluation.fold_areas import auc_within_folds
 from alnus.evaluation.likelihood_ratios import negative_likelihood_ratio, positive_likelihood_ratio
 from alnus.evaluation.operating_points import roc_band, sensitivity_at, specificity_at
 from alnus.evaluation.partial_area import partial_auc
@@ -34,6 +35,7 @@ ONE_POINT = "the source makes 0/1 calls: its curve has one point, and no other c
 GRADES_ONLY = "of 0/1 calls: the mean of sensitivity and specificity, usually below the AUC of a graded reading"
 WORSE = "below 0.5: higher scores go with fewer metastases here; is their sign swapped?"
 ONE_VIDEO = "one video a patient: the same as auc"
+NO_FOLDS = "no folds: one network scored every patient"
 BAND_POINTS = 51
 
 
@@ -56,6 +58,7 @@ def source_statistics(
     words += _add_calls(found, rows, config)
     _add_curve(found, labels, scores, config)
     _add_videos(found, rows, videos, config)
+    _add_folds(found, rows, config)
     probability_statistics(found, rows, frozen, config)
     reason = {"reason": "; ".join(words)} if words else {}
     return found.values | {"reasons": found.reasons} | reason
@@ -121,6 +124,21 @@ def _add_curve(found: Found, labels: Any, scores: Any, config: EvaluationConfig)
             found.leave(name, reason)
         else:
             found.add(name, compute)
+
+
+def _add_folds(found: Found, rows: pd.DataFrame, config: EvaluationConfig) -> None:
+    """Add the AUC within the folds, whose networks need not share a scale."""
+    folds = rows["fold"].to_numpy()
+    if len(rows) == 0 or (folds < 0).any():
+        found.leave("auc_folds", NO_FOLDS)
+        return
+
+    def within() -> dict[str, Any]:
+        areas = auc_within_folds(rows["label"], rows["score"], folds, confidence=config.confidence)
+        parts = [flagged(asdict(area), widest=config.widest_interval) for area in areas.folds]
+        return flagged(asdict(areas), widest=config.widest_interval) | {"folds": parts}
+
+    found.add("auc_folds", within)
 
 
 def _add_videos(found: Found, rows: pd.DataFrame, videos: pd.DataFrame, config: EvaluationConfig) -> None:
