@@ -193,7 +193,7 @@ def builder():
 
 def test_nothing_goes_back_before_the_study_is_complete(waiting, run_model):
     assert len(courier.due(waiting)) == 2
-    patient = opened(node_settings(run_model, waiting.folders.root, "A@h:1", complete_after_s=60))[0]
+    patient = opened(node_settings(run_model, waiting.folders.root, "A@127.0.0.1:1", complete_after_s=60))[0]
     (instance,) = rows(patient, NodeInstance)
     assert courier.due(patient, now_s=instance.received_s + 59) == []
     assert len(courier.due(patient, now_s=instance.received_s + 61)) == 2
