@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from alnus.media.chosen import read_frames
     from alnus.media.cine import Box, Cine, Frames, Times
     from alnus.media.guarded import open_guarded
     from alnus.media.ingestion import Exclusion, IngestItem, IngestReport, ingest
@@ -27,6 +28,7 @@ _HOMES = {
     "DEFAULT_LIMITS": "limits",
     "DecodeLimits": "limits",
     "open_cine": "opening",
+    "read_frames": "chosen",
     "CineStore": "store",
     "StoreEntry": "store",
     "write_mp4": "writing",
@@ -47,6 +49,7 @@ __all__ = [
     "ingest",
     "open_cine",
     "open_guarded",
+    "read_frames",
     "write_mp4",
 ]
 

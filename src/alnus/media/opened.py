@@ -39,6 +39,7 @@ class Opened:
     hue_sum, hue_count: of the coloured ones among the cells looked at, the sum of their hues as unit vectors, and their
     number: a tinted grey map has one hue, a film has many.
     facts: what else a DICOM header states, None for other files.
+    is_chosen: only the frames that were asked for are to come, in order; else all are.
     """
 
     kind: CineKind
@@ -53,6 +54,7 @@ class Opened:
     hue_count: int = 0
     facts: DicomFacts | None = None
     frame_count: int | None = None
+    is_chosen: bool = False
 
 
 def settled_times(times_s: list[float], opened: Opened) -> Times:

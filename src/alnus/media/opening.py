@@ -54,17 +54,22 @@ class foreign_faults:  # noqa: N801  reads as a statement: with foreign_faults()
         raise Refused(f"it cannot be decoded ({type(error).__name__})") from None
 
 
-def open_frames(path: Path, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
+def open_frames(
+    path: Path, *, limits: DecodeLimits, colours: Colours, threads: int, only: frozenset[int] | None = None
+) -> Opened:
     """Check a file's header and return it with its frames still to come. Raises Refused.
 
     threads: of a video decoder; 0 lets FFmpeg choose. Call it, and take its frames, inside `quiet()`.
+    only: numbers of frames, from 0: where the reader can leave out others, it does (`Opened.is_chosen`).
     """
-    opened = _told_by_content(path, limits, colours, threads)
+    opened = _told_by_content(path, limits, colours, threads, only)
     opened.frames = limits.metered(opened.frames, bytes_of(path))
     return opened
 
 
-def _told_by_content(path: Path, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
+def _told_by_content(
+    path: Path, limits: DecodeLimits, colours: Colours, threads: int, only: frozenset[int] | None
+) -> Opened:
     head = first_bytes(path)
     if not head:
         return open_folder(path, limits=limits, colours=colours)
@@ -78,10 +83,10 @@ def _told_by_content(path: Path, limits: DecodeLimits, colours: Colours, threads
     if kind == "dicom":
         from alnus.media.dicom.reading import open_dicom  # pydicom takes 0.2 s to import
 
-        return open_dicom(path, limits=limits, colours=colours, threads=threads)
+        return open_dicom(path, limits=limits, colours=colours, threads=threads, only=only)
     from alnus.media.video import open_video
 
-    return open_video(path, kind, limits=limits, colours=colours, threads=threads)
+    return open_video(path, kind, limits=limits, colours=colours, threads=threads, only=only)
 
 
 def _collected(opened: Opened) -> Cine:

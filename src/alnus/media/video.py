@@ -40,6 +40,7 @@ _VIDEO_RANGE = 1  # AVCOL_RANGE_MPEG
 _LOST_SHARE = 0.05  # of the counted frames that may be missing (skipped B-frames, edit lists) in a file that is whole
 _LOST_DURATION_SHARE = 0.25  # the same where the count is only a duration times an average rate
 _HEADER_DURATION = ("matroska", "asf")  # demuxers whose header states a duration; for others FFmpeg estimates it
+_FIELDS_APART = ("jpeg2000",)  # of which a packet may hold one field of a frame
 _DAMAGED_SHARE = 0.05  # of the packets that may fail to decode
 
 
@@ -65,10 +66,19 @@ class _Declared:
     tolerated: float  # share of the declared frames that may be missing from a file that is not cut
 
 
-def open_video(path: Path, container: str, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
+def open_video(
+    path: Path,
+    container: str,
+    *,
+    limits: DecodeLimits,
+    colours: Colours,
+    threads: int,
+    only: frozenset[int] | None = None,
+) -> Opened:
     """Open a video file whose container was sniffed. Raises Refused; its frames raise Refused and Coloured.
 
-    threads: of the decoder; 0 lets FFmpeg choose.
+    threads: of the decoder; 0 lets FFmpeg choose. only: the numbers of the frames that are to come; what is behind the
+    last of them is not read, so neither a cut nor damage there is found.
     """
     with path.open("rb") as stream:
         cut = is_cut(stream, container)
@@ -76,7 +86,14 @@ def open_video(path: Path, container: str, *, limits: DecodeLimits, colours: Col
     # "file:" keeps FFmpeg from reading a protocol into the name; the whitelist keeps it from following one
     source = f"file:{path.absolute()}"
     return open_stream(
-        source, container, cut=cut, least_frames=least_frames, limits=limits, colours=colours, threads=threads
+        source,
+        container,
+        cut=cut,
+        least_frames=least_frames,
+        limits=limits,
+        colours=colours,
+        threads=threads,
+        only=only,
     )
 
 
@@ -89,6 +106,7 @@ def open_stream(
     threads: int,
     cut: bool = False,
     least_frames: int = 0,
+    only: frozenset[int] | None = None,
 ) -> Opened:
     """Open the first video stream of a file name or a binary stream with the named FFmpeg demuxer. Raises Refused.
 
@@ -108,14 +126,20 @@ def open_stream(
         hint = ": the file is cut, or its recording was never finished" if cut or container == "mov" else ""
         raise Refused(f"its {container} container cannot be read ({type(error).__name__}){hint}") from None
     try:
-        return _opened(media, least_frames, cut, limits, colours, threads)
+        return _opened(media, least_frames, cut, limits, colours, threads, only)
     except BaseException:
         media.close()
         raise
 
 
 def _opened(
-    media: InputContainer, least_frames: int, cut: bool, limits: DecodeLimits, colours: Colours, threads: int
+    media: InputContainer,
+    least_frames: int,
+    cut: bool,
+    limits: DecodeLimits,
+    colours: Colours,
+    threads: int,
+    only: frozenset[int] | None,
 ) -> Opened:
     stream = _video_stream(media)
     context = stream.codec_context
@@ -128,7 +152,14 @@ def _opened(
     context.options = {"max_pixels": str(limits.max_side_px**2)}
     opened = Opened("video", iter(()), frame_rate_hz=declared.rate_hz)
     opened.phantom = any(PHANTOM_MARK in str(value) for value in media.metadata.values())
-    opened.frames = _frames(media, stream, declared, limits, colours, opened)
+    opened.is_chosen = only is not None
+    if only is None:
+        opened.frames = _frames(media, stream, declared, limits, colours, opened)
+    elif context.codec.intra_only and context.name not in _FIELDS_APART:
+        context.thread_type = "NONE"  # one packet in, its frame out
+        opened.frames = _apart(media, stream, limits, colours, only)
+    else:
+        opened.frames = _up_to_the_last(media, stream, limits, colours, only)
     if media.format.name == "mjpeg":  # pictures without times: FFmpeg's are its own
         opened.frame_rate_hz, opened.frames = None, ((nan, pixels) for _, pixels in opened.frames)
     return opened
@@ -200,6 +231,36 @@ def _frames(
     _check_whole(tally, declared, opened.notes)
     if ratio and ratio != 1:
         opened.notes.append(f"pixels are not square: {ratio.numerator}:{ratio.denominator}, left as they are")
+
+
+def _apart(
+    media: InputContainer, stream: VideoStream, limits: DecodeLimits, colours: Colours, only: frozenset[int]
+) -> Iterator[tuple[float, Pixels]]:
+    """Decode the packets that hold the frames of these numbers, and no others."""
+    with media:
+        packets = (packet for packet in media.demux(stream) if packet.size)
+        for number, packet in zip(range(max(only) + 1), packets, strict=False):
+            if number in only:
+                frames = packet.decode()
+                if len(frames) != 1:
+                    raise Refused(f"frame {number + 1} cannot be decoded")
+                limits.check_size(frames[0].width, frames[0].height)
+                yield nan, _turned(_pixels(frames[0], colours), frames[0].rotation)
+
+
+def _up_to_the_last(
+    media: InputContainer, stream: VideoStream, limits: DecodeLimits, colours: Colours, only: frozenset[int]
+) -> Iterator[tuple[float, Pixels]]:
+    """Decode frames up to the last of these numbers, and convert those that have one."""
+    last = max(only)
+    with media:
+        for number, frame in enumerate(_decoded(media, stream, _Tally())):
+            limits.check_size(frame.width, frame.height)
+            limits.check_count(number + 1, frame.width, frame.height)
+            if number in only:
+                yield nan, _turned(_pixels(frame, colours), frame.rotation)
+            if number == last:
+                return
 
 
 def _decoded(media: InputContainer, stream: VideoStream, tally: _Tally) -> Iterator[av.VideoFrame]:

@@ -38,10 +38,13 @@ _LOSSY = (
 )
 
 
-def open_dicom(path: Path, *, limits: DecodeLimits, colours: Colours, threads: int) -> Opened:
+def open_dicom(
+    path: Path, *, limits: DecodeLimits, colours: Colours, threads: int, only: frozenset[int] | None = None
+) -> Opened:
     """Open a DICOM image or cine. Raises Refused; its frames raise Refused and Coloured.
 
     Frames outside StartTrim to StopTrim are left out: what counts frames (a keyframe) counts those that are kept.
+    only: the numbers of the kept frames that are wanted; of an encapsulated video all come.
     """
     file = read_header(path, limits)
     count, width, height = size = checked_size(file, limits)
@@ -60,7 +63,8 @@ def open_dicom(path: Path, *, limits: DecodeLimits, colours: Colours, threads: i
         opened.frames = _counted(opened.frames, count, times_s, kept)
         opened.notes = notes + opened.notes
     else:
-        opened = Opened("dicom", iter(()), notes=notes)
+        opened = Opened("dicom", iter(()), notes=notes, is_chosen=only is not None)
+        order = order if only is None else [index for number, index in enumerate(order) if number in only]
         frames = decoded_frames(file, layout_of(file.header, size, notes), order, colours, opened)
         opened.frame_count = len(order)
         opened.frames = _timed(frames, [times_s[index] for index in order] if times_s else [nan] * len(order))
