@@ -29,7 +29,7 @@ from alnus.inference import (
 )
 from alnus.inference.agreement import Agreement, agreement
 from alnus.inference.engines import CompiledEngine, TorchEngine, compiler
-from alnus.inference.graph_engines import OnnxEngine, OpenVinoEngine
+from alnus.inference.graph_engines import OnnxEngine, OpenVinoEngine, process_core
 from alnus.models import ModelCard, build, load_model, save_model
 
 for package in ("onnx", "onnxscript", "onnxruntime", "openvino"):
@@ -119,12 +119,11 @@ def test_one_onnx_file_takes_any_number_of_clips_at_once(drafts, clips):
 
 
 def test_one_openvino_file_takes_any_number_of_clips_at_once(drafts, clips):
-    import openvino
-
+    core = process_core()
     for directory, made in drafts.values():
         files = made["openvino"].files
-        model = openvino.Core().read_model(files["network.xml"], files["network.bin"])
-        compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        model = core.read_model(files["network.xml"], files["network.bin"])
+        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         reference = TorchEngine(load_model(directory)[0])
         for count in (1, 2, 3):
             found = compiled(clips[:count].numpy())[0]

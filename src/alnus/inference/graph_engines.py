@@ -109,13 +109,13 @@ class OpenVinoEngine:
             wanted["INFERENCE_PRECISION_HINT"] = HINTS[self.precision]
         try:
             self._model.reshape([self._at_once, *shape])
-            return _core().compile_model(self._model, "CPU", wanted)
+            return process_core().compile_model(self._model, "CPU", wanted)
         except Exception as error:
             raise WeightsError(f"{self._origin}: OpenVINO cannot run it ({_line(error)}); export it again") from None
 
 
 @cache
-def _core() -> openvino.Core:
+def process_core() -> openvino.Core:
     """Return the one Core of this process, which lives as long.
 
     On a processor with AMX each Core gives the thread that makes it a stack for signals, and takes it away when it is
@@ -130,7 +130,7 @@ def _core() -> openvino.Core:
 def read_graph(graph: bytes, weights: bytes = b"", *, origin: str) -> Any:
     """Return OpenVINO's model of an ONNX file, or of its own XML and weights. Raises WeightsError."""
     try:
-        return _core().read_model(graph, weights)
+        return process_core().read_model(graph, weights)
     except Exception as error:
         raise WeightsError(f"{origin}: OpenVINO cannot read it ({_line(error)}); export it again") from None
 
@@ -138,14 +138,14 @@ def read_graph(graph: bytes, weights: bytes = b"", *, origin: str) -> Any:
 def native_bf16() -> bool:
     """Return whether the processor multiplies in bf16 itself, so that OpenVINO gains by it."""
     require("openvino")
-    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in process_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def processor() -> str:
     """Return what OpenVINO says that the processor can do, and OpenVINO's version: what a check in bf16 holds for."""
     import openvino
 
-    abilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    abilities = process_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return f"OpenVINO {openvino.__version__}: {' '.join(sorted(abilities))}"
 
 
