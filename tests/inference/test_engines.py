@@ -419,21 +419,23 @@ AFTER_OPENVINO = """
 import gc, os, signal, sys, threading
 from pathlib import Path
 import torch
-from alnus.inference import open_predictor
+from alnus.inference.graph_engines import OpenVinoEngine
 signal.signal(signal.SIGCHLD, lambda *_: print("handled"))
-clips = torch.zeros(1, 1, 4, 16, 16)
-held = [open_predictor(Path(sys.argv[1]), engine="openvino", precision="bf16") for _ in range(3)]
-for predictor in held:
-    predictor.logits(clips)
-del held[0], predictor
-threading.Thread(target=held.clear).start()
-gc.collect()
+graph, clips = Path(sys.argv[1]).read_bytes(), torch.zeros(1, 1, 4, 16, 16)
+held = [OpenVinoEngine(graph, origin="a test", precision="bf16") for _ in range(3)]
+for engine in held:
+    engine.logits(clips)
+del held[0], engine
+thread = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+thread.start()
+thread.join()
 os.kill(os.getpid(), signal.SIGCHLD)
 """
 
 
-def test_a_signal_is_handled_after_networks_of_openvino_are_gone(drafts):
-    command = [sys.executable, "-X", "faulthandler", "-c", AFTER_OPENVINO, str(drafts["tin"][0])]
+def test_a_signal_is_handled_after_networks_of_openvino_are_gone(drafts, tmp_path):
+    (tmp_path / "tin.onnx").write_bytes(drafts["tin"][1]["onnx"].files["network.onnx"])
+    command = [sys.executable, "-X", "faulthandler", "-c", AFTER_OPENVINO, str(tmp_path / "tin.onnx")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("handled")
