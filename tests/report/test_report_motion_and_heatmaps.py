@@ -167,3 +167,17 @@ def test_every_figure_that_the_sections_name_is_drawn(run: Path, tmp_path: Path)
     names = [figure.name for block in blocks for figure in block.figures]
     assert names == ["motion_test_a", "motion_test_b", "heatmap_tests_test_a", "heatmap_tests_test_b"]
     assert all((tmp_path / "figures" / f"{name}.svg").is_file() for name in names)
+
+
+def test_a_set_too_small_for_any_area_has_no_empty_figure_of_motion(run: Path, tmp_path: Path) -> None:
+    completed(run)
+    results = json.loads((run / "results.json").read_text())
+    for source in results["sets"]["test_a"]["sources"].values():
+        if "motion" in source:
+            source["motion"]["auc"] = dict.fromkeys(source["motion"]["auc"])
+    (run / "results.json").write_text(json.dumps(results))
+    draw_figures(read_run(run), tmp_path / "figures")
+    blocks = [block for block in section(run, "motion").blocks if isinstance(block, Figures)]
+    assert [figure.name for block in blocks for figure in block.figures] == ["motion_test_b"]
+    assert not (tmp_path / "figures" / "motion_test_a.svg").exists()
+    assert table(section(run, "motion"), "motion_test_a").rows

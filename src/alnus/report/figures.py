@@ -15,7 +15,7 @@ from alnus.report.flow import cohort_flow
 from alnus.report.flow_figure import flow_figure
 from alnus.report.forest_figure import forest_figure
 from alnus.report.motion_figure import motion_figure
-from alnus.report.motion_section import moving
+from alnus.report.motion_section import has_areas, moving
 from alnus.report.names import file_stem
 from alnus.report.probability_figures import calibration_figure, calibration_models, decision_figure, decision_models
 from alnus.report.roc_figure import roc_figure
@@ -52,7 +52,7 @@ def _of_set(files: RunFiles, name: str, body: Mapping[str, Any]) -> dict[str, Dr
         found["decision"] = partial(decision_figure, useful, order)
     if forest := subgroup_sources(body).get(str(chosen)):
         found["forest"] = partial(forest_figure, forest["rows"])
-    if networks := moving(body):
+    if has_areas(networks := moving(body)):
         found["motion"] = partial(motion_figure, networks, (body["sources"].get("image") or {}).get("auc"), order)
     if any(part.get("curves") for _, part in tested(body)):
         found["heatmap_tests"] = partial(faithfulness_figure, tested(body))

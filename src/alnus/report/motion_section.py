@@ -49,6 +49,11 @@ def moving(body: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     return [(name, source["motion"]) for name, source in body["sources"].items() if source.get("motion")]
 
 
+def has_areas(networks: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:
+    """Tell whether any cine has an AUC to be drawn: a set without two patients of each class has none."""
+    return any(has_estimate(part["auc"][how]) for _, part in networks for how in CINES)
+
+
 def motion_blocks(files: RunFiles) -> tuple[Block, ...]:
     """Return the answers in words, a table and a figure for each test set; why there are none where there are none."""
     sets = {name: moving(body) for name, body in files.sets().items()}
@@ -59,7 +64,7 @@ def motion_blocks(files: RunFiles) -> tuple[Block, ...]:
     for name, networks in sets.items():
         if networks:
             blocks.append(Bullets(tuple(_answers(networks)), heading=f"{set_title(name)}."))
-            blocks.append(Figures((_figure(files, name, networks),)))
+            blocks += [Figures((_figure(files, name, networks),))] if has_areas(networks) else []
             blocks.append(_table(name, networks, files.confidence))
     return (*blocks, Text(_caveat(files), heading="How far this goes.", tone="note"))
 
