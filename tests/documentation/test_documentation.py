@@ -70,7 +70,9 @@ def hurried(name: str) -> dict:
     for network in preset["networks"].values():
         network["training"] |= {"epochs": 2}
         network["clip"] |= {"resize_px": 36, "side_px": 32} if name == "small" else {}
-    return preset | {"explanation": {"wrong": 2, "faithfulness": {"cases": 4, "perturbed": 2, "randomised": 1}}}
+    return preset | {
+        "explanation": {"cases": 1, "wrong": 1, "faithfulness": {"cases": 2, "perturbed": 1, "randomised": 1}}
+    }
 
 
 @pytest.mark.slow
