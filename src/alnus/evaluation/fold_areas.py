@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from alnus.errors import CohortError
-from alnus.evaluation.checks import check_lengths
-from alnus.evaluation.delong import Estimate, around, auc, checked_sources
+from alnus.evaluation.checks import BoolArray, FloatArray, check_lengths
+from alnus.evaluation.delong import around, auc, checked_sources
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,11 @@ def auc_within_folds(labels: ArrayLike, scores: ArrayLike, folds: ArrayLike, *, 
     estimate = float(np.mean([area.estimate for area in found]))
     error = float(np.sqrt(np.sum([area.standard_error**2 for area in found]))) / len(found)
     sizes = int(truth.sum()), int((~truth).sum())
-    mean: Estimate = around(estimate, error, sizes, "logit", confidence)
+    mean = around(estimate, error, sizes, "logit", confidence)
     return FoldAreas(mean.estimate, mean.low, mean.high, mean.standard_error, found)
 
 
-def _area(fold: int, truth: ArrayLike, values: ArrayLike, confidence: float) -> FoldArea:
-    labels = np.asarray(truth)
+def _area(fold: int, labels: BoolArray, values: FloatArray, confidence: float) -> FoldArea:
     try:
         area = auc(labels, values, confidence=confidence, interval="logit")
     except CohortError as error:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from PIL import Image
 
 from alnus.clips.sample import CineSource, GreyFrames, Sample
 from alnus.errors import CohortError
 from alnus.explanation.drawing import NOTICE, Grey, Heat, Rgb, Weights, overlay, sheet
 from alnus.explanation.heat import CineHeat, cine_heat
+from alnus.inference.engines import default_device
 from alnus.media import write_mp4
 from alnus.models import ModelCard, load_model
 from alnus.provenance import atomic_path, write_json
@@ -75,7 +75,7 @@ def explain_video(
     directory: of a trained network. Raises WeightsError for a directory that is none, CohortError for a keyframe that
     the cine does not have.
     """
-    model, card = load_model(directory, device=best_device())
+    model, card = load_model(directory, device=default_device())
     frames, still = store.frames(sample.video), store.image(sample.video)
     try:
         heat = cine_heat(model, card, frames, keyframe=sample.keyframe, image=still)
@@ -102,11 +102,6 @@ def explain_video(
     )
     write_json(made.json, _record(made, sample, card, heat, phantom=facts.phantom))
     return made
-
-
-def best_device() -> str:
-    """Return where networks are explained: on a GPU where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _keyframe(sample: Sample, heat: CineHeat) -> tuple[int | None, KeyframeOrigin]:

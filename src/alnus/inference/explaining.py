@@ -22,8 +22,9 @@ def open_for_heat(directory: Path, *, engine: str = "auto") -> tuple[EngineStage
     engine: as in `open_predictor`; "auto" and "openvino" take OpenVINO's stages on a CPU where it is installed and the
     network's last stage keeps frames apart, else PyTorch's. Raises WeightsError.
     """
-    network, card = load_model(directory, device=default_device())
-    usable = installed("openvino") and installed("onnx") and default_device() == "cpu"
+    device = default_device()
+    network, card = load_model(directory, device=device)
+    usable = device == "cpu" and installed("openvino") and installed("onnx")
     if engine not in ("auto", "openvino") or not usable or network.merges_frames:
         return network, card
     return EngineStages(network, card), card

@@ -79,7 +79,7 @@ def sampled(predictions: pd.DataFrame, *, cases: int | str, seed: int) -> pd.Dat
 
 def _measure(study: Study, wanted: FaithfulnessConfig) -> list[Path]:
     from alnus import models
-    from alnus.explanation.cine import best_device
+    from alnus.inference.engines import default_device
 
     predictions = evaluation.read_predictions(study.run.path("predictions.csv"))
     chosen = sampled(predictions, cases=wanted.cases, seed=study.config.seed)
@@ -88,7 +88,7 @@ def _measure(study: Study, wanted: FaithfulnessConfig) -> list[Path]:
     with study.reporter.progress("Testing heatmaps") as progress:
         for (source, fold, _), group in chosen.groupby(["source", "fold", "split"], sort=True):
             part = study.parts[max(0, int(fold))]
-            model, card = models.load_model(study.model_directory(str(source), part), device=best_device())
+            model, card = models.load_model(study.model_directory(str(source), part), device=default_device())
             for row in group.sort_values("place").itertuples():
                 _add_case(study, model, card, row, wanted, made)
                 done += 1

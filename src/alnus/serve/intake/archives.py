@@ -24,9 +24,7 @@ from alnus.serve.settings import Limits
 
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 CHUNK_BYTES = 1 << 20
-MOST_READ_BYTES = (
-    8 << 20
-)  # in one piece: zipfile takes the whole list of members into memory before anybody can count them
+MOST_READ_BYTES = 8 << 20  # in one piece: zipfile reads its list of members whole, before anybody can count them
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
