@@ -122,3 +122,12 @@ def test_most_real_clips_lose_nothing(sample_data):
         sector = find_sector(observed)
         assert sector is not None
         assert static_marks(observed, sector.box) is None, name
+
+
+@pytest.mark.parametrize("place", [(20, 20), (2, 230), (250, 4), (180, 120)])
+def test_looking_only_around_what_stands_out_changes_no_mark(monkeypatch, place):
+    observed = observe(burned(TISSUE, ("text", place, "LT 3H"), ("arrow", (40, 200), "")))
+    near = static_marks(observed, ALL)
+    monkeypatch.setattr("alnus.media.quality.marks.AFFECTED_PX", 10_000)
+    assert near is not None
+    np.testing.assert_array_equal(near, static_marks(observed, ALL))

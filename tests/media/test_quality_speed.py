@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
-from alnus.media.quality.observing import ranked
+from alnus.media.quality.observing import every_second, ranked
 from alnus.media.quality.outline import closed, hull_corners, opened
 from alnus.media.quality.percentiles import percentile
 from alnus.media.quality.windows import framed, largest, smallest, summed
@@ -24,6 +24,12 @@ def test_ranking_a_few_rows_at_a_time_leaves_no_row_out(monkeypatch):
     monkeypatch.setattr("alnus.media.quality.observing.CACHE_BYTES", 7 * 11 * 4)
     samples = np.random.default_rng(0).integers(0, 256, (7, 13, 11), dtype=np.uint8)
     np.testing.assert_array_equal(ranked(samples, 3), np.sort(samples, axis=0)[3])
+
+
+@pytest.mark.parametrize("cut", [np.s_[:, :], np.s_[1:, 1:], np.s_[3:, 2:-1], np.s_[:, ::-1], np.s_[:-1, ::3]])
+def test_every_second_row_and_column_are_those_of_a_slice(cut):
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 22, 30), dtype=np.uint8)[:, *cut]
+    np.testing.assert_array_equal(every_second(pictures), pictures[:, ::2, ::2])
 
 
 @pytest.mark.parametrize("side", [5, 8, 9, 24])

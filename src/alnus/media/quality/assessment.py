@@ -150,7 +150,10 @@ def _black(seen: _Seen) -> Finding | None:
 
 
 def _saturated(seen: _Seen) -> Finding | None:
-    config = seen.config
+    config, crop = seen.config, seen.crop
+    ever = seen.observed.high[crop.y : crop.y + crop.h, crop.x : crop.x + crop.w] >= config.saturated_level
+    if _share(ever, seen.mask) <= config.saturated_share:  # then no frame has more
+        return None
     share = float(np.median([_share(frame >= config.saturated_level, seen.mask) for frame in seen.samples]))
     text = (
         f"{share:.0%} of the region is at {config.saturated_level} of 255 or more (limit {config.saturated_share:.0%})"

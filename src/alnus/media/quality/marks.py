@@ -8,6 +8,8 @@ Source: the white top-hat, Serra, Image Analysis and Mathematical Morphology, 19
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 from scipy import ndimage
 
@@ -34,6 +36,7 @@ ALIVE_AROUND, DARK_AROUND = 0.3, 40
 STEEPEST_PERCENTILE, STEEP = 95, 0.5  # a drawn line turns to tissue within 2 pixels
 UPRIGHT = 0.7  # a drawing's edges run every way, an echo's across the beam
 LEAST_PX, RIM_PX, BESIDE_PX, AROUND_PX = 4, 3, 5, 12
+AFFECTED_PX = 2 * STROKE_PX  # how far from what stands out anything is looked at
 LEAST_MOVING = 0.3  # of the region's pixels must change in most samples, or marks and tissue look alike
 LEAST_PAIRS = 5
 
@@ -43,29 +46,52 @@ def static_marks(observed: Observed, box: Box) -> Mask | None:
 
     None where there are none, or where the cine moves too little to tell them from tissue.
     """
-    if not can_tell_marks(observed, box):
-        return None
     rows, columns = slice(box.y, box.y + box.h), slice(box.x, box.x + box.w)
     low = observed.low[rows, columns]
     stroke = _reduced(STROKE_PX, box)
     contrast = low - largest(smallest(low, stroke), stroke)
     common = max(LEAST_CONTRAST, percentile(contrast, COMMON_PERCENTILE))
-    changes = observed.counted_steps(STEADY)[rows, columns]
+    cut = _around(contrast >= np.uint8(ceil(BODY * common)), margin=AFFECTED_PX)
+    if cut is None or not can_tell_marks(observed, box):
+        return None
+    pairs = len(observed.coarse.steps)
+    near = observed.within((rows, columns))
+    marks = _standing_out(near.within(cut), contrast[cut], common, pairs, thick_px=_reduced(THICK_PX, box))
+    if not marks.any():
+        return None
+    found = np.zeros(low.shape, bool)
+    found[cut] = grown(marks, RIM_PX)
+    return found
+
+
+def _around(pixels: Mask, *, margin: int) -> tuple[slice, slice] | None:
+    """Return the rows and columns around what is True, with a margin; None where nothing is."""
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    if not len(rows):
+        return None
+    first, last = (slice(max(0, int(where[0]) - margin), int(where[-1]) + 1 + margin) for where in (rows, columns))
+    return first, last
+
+
+def _standing_out(seen: Observed, contrast: Pixels, common: float, pairs: int, *, thick_px: int) -> Mask:
+    """Return the marks among what stands out, in the part of the region that is seen. pairs: of samples that differ."""
+    changes = seen.counted_steps(STEADY)
     around = summed(changes.astype(np.uint16), 2 * AROUND_PX + 1) / np.float32((2 * AROUND_PX + 1) ** 2)
-    is_alive_around = around >= ALIVE_AROUND * len(observed.steps)
-    drawn = is_alive_around | _is_dark_around(observed.high[rows, columns])
+    is_alive_around = around >= ALIVE_AROUND * pairs
+    drawn = is_alive_around | _is_dark_around(seen.high)
     body = (contrast >= BODY * common) & ((changes <= STEADIER * around) | ~is_alive_around) & drawn
     core = body & (contrast >= CORE * common)
-    marks = _drawings(low, body, core, thick_px=_reduced(THICK_PX, box))
-    return grown(marks, RIM_PX) if marks.any() else None
+    return _drawings(seen.low, body, core, thick_px=thick_px)
 
 
 def can_tell_marks(observed: Observed, box: Box) -> bool:
     """Tell whether enough of the region moves, so that what does not can be told from it."""
-    steps = len(observed.steps)
+    seen, apart = observed.coarse, observed.spacing
+    steps = len(seen.steps)
     if steps < LEAST_PAIRS:
         return False
-    changes = observed.counted_steps(3)[box.y : box.y + box.h, box.x : box.x + box.w]
+    rows, columns = (slice(-(-at // apart), -(-(at + side) // apart)) for at, side in ((box.y, box.h), (box.x, box.w)))
+    changes = seen.counted_steps(3)[rows, columns]
     return bool(np.count_nonzero(2 * changes >= steps) >= LEAST_MOVING * changes.size)
 
 
@@ -118,8 +144,7 @@ def _is_spot(low: Pixels, place: tuple[slice, slice], thick_px: int) -> bool:
 
     It is looked at as a whole: of a large one only the corners are thin enough to stand out.
     """
-    margin = 2 * STROKE_PX
-    window = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in place)
+    window = tuple(slice(max(0, side.start - AFFECTED_PX), side.stop + AFFECTED_PX) for side in place)
     inside = tuple(
         slice(side.start - around.start, side.stop - around.start) for side, around in zip(place, window, strict=True)
     )

@@ -54,7 +54,12 @@ class Observed:
         """
         if self.spacing == 1:
             return self
-        low, high, samples = (np.ascontiguousarray(seen[..., ::2, ::2]) for seen in (self.low, self.high, self.samples))
+        low, high, samples = (every_second(seen) for seen in (self.low, self.high, self.samples))
+        return Observed(self.frames, low, high, samples, self.changed)
+
+    def within(self, cut: tuple[slice, slice]) -> Observed:
+        """Return what was seen in these rows and columns."""
+        low, high, samples = (seen[..., cut[0], cut[1]] for seen in (self.low, self.high, self.samples))
         return Observed(self.frames, low, high, samples, self.changed)
 
     @property
@@ -103,6 +108,14 @@ class Observed:
     def median(self) -> Pixels:
         """Each pixel's median over the samples, (H, W); of an even number of them the lower one."""
         return ranked(self.samples, (len(self.samples) - 1) // 2)
+
+
+def every_second(pictures: Pixels) -> Pixels:
+    """Return every second row and column of pictures (..., H, W); pairs of bytes are halved faster than left out."""
+    rows = pictures[..., ::2, :]
+    if rows.shape[-1] % 2 or rows.strides[-1] != 1:
+        return np.ascontiguousarray(rows[..., ::2])
+    return rows.view("<u2").astype(np.uint8)  # the lower byte is the first
 
 
 def ranked(samples: Pixels, place: int) -> Pixels:
