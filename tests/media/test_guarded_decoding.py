@@ -162,7 +162,7 @@ def test_a_read_that_waits_for_ever_is_ended_although_it_uses_no_processor(tmp_p
         started = time.monotonic()
         with pytest.raises(MediaError, match="decoding took longer than its size and its frames allow"):
             open_guarded(tmp_path / "bad.mkv", limits=DecodeLimits(max_s=1), worker=worker)
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 50
 
 
 def test_each_decoded_frame_earns_time_so_that_a_long_cine_may_take_its_own():
@@ -269,7 +269,7 @@ def test_a_python_file_that_lies_in_the_archive_is_never_run(tmp_path, scene, ma
     assert not (tmp_path / "was-run").exists()
 
 
-STALLED = """
+WITH_STALLING_WORKERS = """
 import sys, time, threading
 from pathlib import Path
 from alnus.media import IngestItem, ingest, pool
@@ -277,6 +277,8 @@ real = pool.subprocess.Popen
 script = "import time, alnus.media.worker as w; true = w._done\\n" \\
     "w._done = lambda task, limits: time.sleep(99) if 'bad' in task['path'] else true(task, limits)\\nw.main()"
 pool.subprocess.Popen = lambda command, **options: real([sys.executable, "-c", script], **options)
+"""
+STALLED = f"""{WITH_STALLING_WORKERS}
 folder, store = Path(sys.argv[1]), Path(sys.argv[2])
 items = [IngestItem(path.name, path) for path in sorted(folder.iterdir())]
 ingest(items, store, workers=2, progress=lambda done, total: print(done, flush=True))
@@ -302,7 +304,7 @@ def test_an_interrupted_ingestion_ends_at_once_with_its_workers_and_leaves_a_val
     workers = _children_of(process.pid)
     assert workers
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=80)
     if number == signal.SIGINT:  # Python's own end; the command line makes it 130 in one line
         assert process.returncode in (-signal.SIGINT, status)
     else:
@@ -324,14 +326,11 @@ def _children_of(pid: int) -> list[str]:
 def test_the_command_line_ends_with_130_and_one_line_on_ctrl_c(tmp_path, scene, make):
     folder = tmp_path / "videos"
     folder.mkdir()
-    for number in range(12):
-        make.video(
-            folder / f"{number}.avi", np.tile(scene, (10, 3, 3)), container="avi", codec="mjpeg", pix_fmt="yuvj420p"
-        )
+    for name in ("a.mkv", "bad.mkv"):
+        _scene_file(folder, scene, make, name)
     table = tmp_path / "cohort.csv"
-    rows = [f"P{number},videos/{number}.avi" for number in range(12)]
-    table.write_text("\n".join(["patient_id,video", *rows]) + "\n")
-    command = "import sys; from alnus.cli import main; sys.argv[0] = 'alnus'; main()"
+    table.write_text("patient_id,video\nP0,videos/a.mkv\nP1,videos/bad.mkv\n")
+    command = f"{WITH_STALLING_WORKERS}\nfrom alnus.cli import main; sys.argv[0] = 'alnus'; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", command, "ingest", str(table), "--out", str(tmp_path / "store")],
         stdout=subprocess.PIPE,
@@ -343,7 +342,7 @@ def test_the_command_line_ends_with_130_and_one_line_on_ctrl_c(tmp_path, scene, 
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=80)
     assert process.returncode == 130
     assert "Traceback" not in errors
 
@@ -362,7 +361,7 @@ def test_a_decoding_process_ends_with_its_parent_also_while_it_decodes(tmp_path,
     assert _runs(child)
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _runs(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _runs(child)
@@ -377,5 +376,5 @@ def _runs(pid: str) -> bool:
 
 def _run(script: str, *options: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *options, "-c", script], capture_output=True, text=True, check=True, cwd=cwd, timeout=60
+        [sys.executable, *options, "-c", script], capture_output=True, text=True, check=True, cwd=cwd, timeout=200
     )

@@ -21,11 +21,12 @@ from alnus.errors import MediaError
 from alnus.media import Box, CineStore, IngestItem, ingest, pool
 
 SCRIPT = """
-import sys
+import sys, time
 from pathlib import Path
 from alnus.media import IngestItem, ingest
 folder, store = Path(sys.argv[1]), Path(sys.argv[2])
-ingest([IngestItem(path.name, path) for path in sorted(folder.iterdir())], store, workers=2)
+items = [IngestItem(path.name, path) for path in sorted(folder.iterdir())]
+ingest(items, store, workers=2, progress=lambda done, total: done < 2 or time.sleep(600))
 """
 
 
@@ -87,7 +88,7 @@ def test_a_killed_run_resumes_and_ends_in_the_same_bytes(tmp_path, folder):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     ingest(_items(folder), whole, workers=1)
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(killed)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not list(killed.glob("*/meta.json")) and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
@@ -143,7 +144,7 @@ def test_a_decoding_process_that_cannot_start_is_one_error_and_not_a_reason_agai
 def test_a_decoding_process_ends_when_its_parent_does():
     script = "import os; from alnus.media import pool; print(pool.start_process().pid, flush=True); os._exit(0)"
     child = int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _runs(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _runs(child)

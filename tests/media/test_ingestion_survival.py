@@ -75,7 +75,7 @@ def test_two_ingestions_at_once_into_one_store_both_end_well_in_the_same_bytes(t
     whole, store = tmp_path / "whole", tmp_path / "store"
     processes = [_started(folder, store) for _ in range(2)]
     ingest(_items(folder), whole, workers=1)
-    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
     assert _contents(store) == _contents(whole)
 
 

@@ -127,7 +127,7 @@ def rows(room, table):
         return list(session.exec(select(table)))
 
 
-def wait_until(is_true, *, within_s: float = 60):
+def wait_until(is_true, *, within_s: float = 200):
     until = time.monotonic() + within_s
     while not (found := is_true()):
         assert time.monotonic() < until, "it took too long"

@@ -110,7 +110,7 @@ class Browser:
         return self.client.post("/uploads", content=content, headers={"x-csrf-token": self.csrf})
 
 
-def wait_until_done(room, *, within_s: float = 60) -> dict[str, Job]:
+def wait_until_done(room, *, within_s: float = 200) -> dict[str, Job]:
     """Wait until no job is to be done; return them by their video."""
     until = time.monotonic() + within_s
     while True:
@@ -144,7 +144,7 @@ def serving(app):
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 200
     while not server.started:
         assert thread.is_alive(), "the server ended while it started"
         assert time.monotonic() < until

@@ -72,7 +72,7 @@ def test_a_study_is_asked_for_without_its_uid_in_an_address_or_the_database(admi
     answer = browser.post("/admin/node/fetch", {"study": f" {STUDY} "}, follow_redirects=False)
     assert answer.status_code == 303
     assert STUDY not in answer.headers["location"]
-    assert room.fetches.get(timeout=1) == STUDY
+    assert room.fetches.get(timeout=60) == STUDY
     assert "node.ask" in {entry.action for entry in rows(room, AuditEntry)}
     assert STUDY.encode() not in b"".join(path.read_bytes() for path in room.folders.root.glob("room.sqlite*"))
     answer = browser.post("/admin/node/fetch", {"study": "no uid"})

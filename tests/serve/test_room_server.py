@@ -139,7 +139,7 @@ def test_what_keeps_a_part_from_starting_is_one_line(run_model, tmp_path, kind):
 
 
 def _ended(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
     return done.stderr
 
