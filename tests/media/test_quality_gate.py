@@ -226,3 +226,18 @@ def test_watching_refuses_a_frame_of_another_size_and_an_empty_cine():
         observer.observed()
     with pytest.raises(ValueError, match="among frames of"):
         observer.add(np.zeros((60, 40), np.uint8))
+
+
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 64, 65, 66, 150])
+def test_frames_at_hand_are_seen_as_those_that_pass(count):
+    frames = np.random.default_rng(count).integers(0, 256, (count, 40, 60), dtype=np.uint8)
+    passing, lasting = Observer(40, 60), Observer(40, 60)
+    for frame in frames:
+        passing.add(frame.copy())
+        lasting.add(frame, lasts=True)
+    seen, wanted = lasting.observed(frames), passing.observed()
+    assert np.shares_memory(seen.samples, frames)
+    for one, other in ((seen.samples, wanted.samples), (seen.low, wanted.low), (seen.changed, wanted.changed)):
+        np.testing.assert_array_equal(one, other)
+    apart = np.abs(np.diff(frames.astype(int), axis=0))
+    np.testing.assert_allclose(seen.changed, (apart >= 4).mean(axis=(1, 2)), rtol=1e-6)

@@ -28,14 +28,14 @@ BLOCK_BYTES = 1 << 18  # of a frame are stretched at a time, within the processo
 LOOK_EVERY = 8  # of the frames, one in so many is looked at for colour; a Doppler window or a mark lasts longer
 
 
-def expanded(luma: Pixels) -> Pixels:
-    """Return video-range luma (H, W; black 16, white 235) as full range (0, 255), rounded.
+def expanded(luma: Pixels, *, out: Pixels | None = None) -> Pixels:
+    """Return video-range luma (H, W; black 16, white 235) as full range (0, 255), rounded, in `out` where given.
 
     255 / 219 is 85 / 73, which is 1 + 12 / 73. Of w, the level above black and 2 more, (w - w // 73) // 6 is 12 / 73 of
     the level, rounded, and 2 more: bytes suffice, of which the processor reckons 32 and more at once.
     """
     height, width = luma.shape
-    found = np.empty((height, width), np.uint8)
+    found = np.empty((height, width), np.uint8) if out is None else out
     rows = max(1, BLOCK_BYTES // max(1, width))
     spare = np.empty((min(rows, height), width), np.uint8)
     for top in range(0, height, rows):

@@ -122,7 +122,7 @@ def _judged(decoded: _Decoded, seen: Seen, rules: Rules) -> list[Finding]:
 def _decoded(opened: Opened, item: IngestItem, folder: Path) -> _Decoded:
     """Watch the frames and write them, cropped already where the file states its region."""
     times_s: list[float] = []
-    box, observer = Box(0, 0, 0, 0), Observer(1, 1)
+    box, is_whole, observer = Box(0, 0, 0, 0), False, Observer(1, 1)
     region = stated_region(opened)
     with writing(folder.parent):
         writer = FramesWriter(folder / FRAMES, expected=None if region is None else opened.frame_count)
@@ -131,16 +131,19 @@ def _decoded(opened: Opened, item: IngestItem, folder: Path) -> _Decoded:
             if not times_s:
                 observer = Observer(*frame.shape)
                 box = written_box((frame.shape[1], frame.shape[0]), region, item.roi, opened.notes)
-            observer.add(frame)
+                is_whole = box == Box(0, 0, frame.shape[1], frame.shape[0])
+                opened.room = writer.room if is_whole else opened.room
             with writing(folder.parent):
-                writer.add(frame[box.y : box.y + box.h, box.x : box.x + box.w])
+                held = writer.add(frame[box.y : box.y + box.h, box.x : box.x + box.w])
+            observer.add(frame if held is None or not is_whole else held, lasts=held is not None and is_whole)
             times_s.append(time_s)
         with writing(folder.parent):
             written = writer.written()
     finally:
         writer.close()
     is_stated = opened.frame_rate_hz is not None or bool(np.isfinite(times_s).all())
-    return _Decoded(opened, settled_times(times_s, opened), is_stated, observer.observed(), box, written)
+    observed = observer.observed(written.held if is_whole else None)
+    return _Decoded(opened, settled_times(times_s, opened), is_stated, observed, box, written)
 
 
 def _write_still(

@@ -55,6 +55,11 @@ class FramesFile:
     held: Pixels | None = None
 
 
+def _is_same(one: Pixels, other: Pixels) -> bool:
+    """Tell whether two arrays are the same memory, read in the same way."""
+    return one.ctypes.data == other.ctypes.data and one.shape == other.shape and one.strides == other.strides
+
+
 _spare_rooms: list[Pixels] = []
 
 
@@ -84,19 +89,29 @@ class FramesWriter:
         self._hash = None if expected is None else xxh3_128()
         self._stream = path.open("wb", buffering=0)  # so that closing has nothing left to fail with
 
-    def add(self, frame: Pixels) -> None:
-        """Append a frame (H, W). Raises OSError."""
+    def room(self, height: int, width: int) -> Pixels | None:
+        """Return the memory where the next frame will be held; `add` of that very memory is no copy.
+
+        None where it will not be held, or is the first or of another size.
+        """
+        is_held = self._held is not None and (height, width) == self._size and self._count < len(self._held)
+        return self._held[self._count] if is_held and self._held is not None else None
+
+    def add(self, frame: Pixels) -> Pixels | None:
+        """Append a frame (H, W); return it as it is held, None where it is not. Raises OSError."""
         if not self._count:
             self._size = (frame.shape[0], frame.shape[1])
             most = HELD_BYTES // frame.size
             self._held = _taken_room()[: most * frame.size].reshape(most, *self._size)
         if self._held is not None and self._count == len(self._held):
             self._spill(self._held)
-        if self._held is not None:
-            self._held[self._count] = frame
-        else:
+        room = None if self._held is None else self._held[self._count]
+        if room is None:
             self._append(np.ascontiguousarray(frame).data.cast("B"))
+        elif not _is_same(room, frame):
+            room[...] = frame
         self._count += 1
+        return room
 
     def _spill(self, held: Pixels) -> None:
         """Write what is held, and hold no more."""

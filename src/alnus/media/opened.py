@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -40,6 +40,8 @@ class Opened:
     number: a tinted grey map has one hue, a film has many.
     facts: what else a DICOM header states, None for other files.
     is_chosen: only the frames that were asked for are to come, in order; else all are.
+    room: given (height, width), the memory where who takes the frames wants the next one, None for no wish. A frame is
+    put there if its luma is asked for and that saves a copy; it may as well lie elsewhere.
     """
 
     kind: CineKind
@@ -55,6 +57,12 @@ class Opened:
     facts: DicomFacts | None = None
     frame_count: int | None = None
     is_chosen: bool = False
+    room: Callable[[int, int], NDArray[np.uint8] | None] = lambda height, width: None
+
+    def place(self, height: int, width: int) -> NDArray[np.uint8]:
+        """Return memory for the next frame, (height, width), one row after another: in `room` where there is some."""
+        room = self.room(height, width)
+        return np.empty((height, width), np.uint8) if room is None else room
 
 
 def settled_times(times_s: list[float], opened: Opened) -> Times:

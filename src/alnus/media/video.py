@@ -157,9 +157,9 @@ def _opened(
         opened.frames = _frames(media, stream, declared, limits, colours, opened)
     elif context.codec.intra_only and context.name not in _FIELDS_APART:
         context.thread_type = "NONE"  # one packet in, its frame out
-        opened.frames = _apart(media, stream, limits, colours, only)
+        opened.frames = _apart(media, stream, limits, colours, only, opened)
     else:
-        opened.frames = _up_to_the_last(media, stream, limits, colours, only)
+        opened.frames = _up_to_the_last(media, stream, limits, colours, only, opened)
     if media.format.name == "mjpeg":  # pictures without times: FFmpeg's are its own
         opened.frame_rate_hz, opened.frames = None, ((nan, pixels) for _, pixels in opened.frames)
     return opened
@@ -226,7 +226,7 @@ def _frames(
             tally.first_s = time_s if tally.frames == 1 else tally.first_s
             if colours == "luma" and (tally.frames - 1) % LOOK_EVERY == 0:
                 _look_for_colour(frame, opened)
-            yield time_s, _turned(_pixels(frame, colours), frame.rotation)
+            yield time_s, _turned(_pixels(frame, colours, opened), frame.rotation)
         ratio = stream.sample_aspect_ratio
     _check_whole(tally, declared, opened.notes)
     if ratio and ratio != 1:
@@ -234,7 +234,12 @@ def _frames(
 
 
 def _apart(
-    media: InputContainer, stream: VideoStream, limits: DecodeLimits, colours: Colours, only: frozenset[int]
+    media: InputContainer,
+    stream: VideoStream,
+    limits: DecodeLimits,
+    colours: Colours,
+    only: frozenset[int],
+    opened: Opened,
 ) -> Iterator[tuple[float, Pixels]]:
     """Decode the packets that hold the frames of these numbers, and no others."""
     with media:
@@ -245,11 +250,16 @@ def _apart(
                 if len(frames) != 1:
                     raise Refused(f"frame {number + 1} cannot be decoded")
                 limits.check_size(frames[0].width, frames[0].height)
-                yield nan, _turned(_pixels(frames[0], colours), frames[0].rotation)
+                yield nan, _turned(_pixels(frames[0], colours, opened), frames[0].rotation)
 
 
 def _up_to_the_last(
-    media: InputContainer, stream: VideoStream, limits: DecodeLimits, colours: Colours, only: frozenset[int]
+    media: InputContainer,
+    stream: VideoStream,
+    limits: DecodeLimits,
+    colours: Colours,
+    only: frozenset[int],
+    opened: Opened,
 ) -> Iterator[tuple[float, Pixels]]:
     """Decode frames up to the last of these numbers, and convert those that have one."""
     last = max(only)
@@ -258,7 +268,7 @@ def _up_to_the_last(
             limits.check_size(frame.width, frame.height)
             limits.check_count(number + 1, frame.width, frame.height)
             if number in only:
-                yield nan, _turned(_pixels(frame, colours), frame.rotation)
+                yield nan, _turned(_pixels(frame, colours, opened), frame.rotation)
             if number == last:
                 return
 
@@ -315,7 +325,7 @@ def damage_note(packets: int, frames: int) -> str:
     return " and ".join(part for part, number in ((lost, packets), (damaged, frames)) if number)
 
 
-def _pixels(frame: av.VideoFrame, colours: Colours) -> Pixels:
+def _pixels(frame: av.VideoFrame, colours: Colours, opened: Opened) -> Pixels:
     name = frame.format.name
     if colours == "rgb" or frame.format.is_rgb or name.startswith(("pal", "mono", "gray1", "gray9")):
         if name.startswith(("gray", "mono")):
@@ -328,7 +338,7 @@ def _pixels(frame: av.VideoFrame, colours: Colours) -> Pixels:
         raise Coloured
     luma = _plane(frame, 0)
     if not _is_full_range(frame, name):
-        return expanded(luma)
+        return expanded(luma, out=opened.place(*luma.shape))
     return luma if colours == "luma" else luma.copy()  # who asks for luma looks at each frame once; a view holds all
 
 

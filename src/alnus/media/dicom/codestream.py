@@ -6,7 +6,7 @@ and COD), T.814 A.2 (HTJ2K CAP); Adobe TN 5116 (APP14, its colour transform).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 StreamKind = Literal["jpeg", "jpeg12", "jpeg-lossless", "jpeg-ls", "jpeg2000"]
@@ -21,6 +21,7 @@ _NO_FRAME = (0xC4, 0xC8, 0xCC)  # DHT, JPG and DAC lie among the markers of fram
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 _JPEG_LS = 0xF7
 _ADOBE_BYTES = 14  # a shorter segment of that name has no transform; libjpeg leaves it out too
+_BY_LENGTH = frozenset((0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)))  # DHT, DQT, DRI, COM and the APPn
 _START_OF_SCAN, _APP0, _APP14 = 0xDA, 0xE0, 0xEE
 _END_OF_IMAGE, _PADDING_BYTES = b"\xff\xd9", 64
 _COD, _SOT = 0xFF52, 0xFF90
@@ -32,6 +33,8 @@ class CodeStream:
 
     space: "rgb" or "ycc" where the stream says so by a marker, its components' names or its transform.
     is_taken_for_rgb: libjpeg would give its samples out untransformed. tiles: of JPEG 2000, else 1.
+    is_plain: of JPEG, before the frame header lie only segments that every reader goes over by their length: whoever
+    decodes it finds this frame header.
     """
 
     kind: StreamKind
@@ -43,6 +46,7 @@ class CodeStream:
     is_taken_for_rgb: bool = False
     tiles: int = 1
     is_signed: bool = False
+    is_plain: bool = False
 
 
 def parsed(frame: bytes) -> CodeStream | None:
@@ -71,18 +75,19 @@ def _number(data: bytes, at: int, octets: int) -> int:
 
 def _jpeg(frame: bytes) -> CodeStream | None:
     """Walk the marker segments to the frame header, SOF0-15 or JPEG-LS's SOF55."""
-    at, has_jfif, adobe = 2, False, None
+    at, has_jfif, adobe, is_plain = 2, False, None, True
     while frame[at] == 0xFF:
         marker = frame[at + 1]
         if marker == 0xFF:  # fill byte
             at += 1
             continue
         if marker == _JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in _NO_FRAME):
-            return _jpeg_frame(frame, at, marker, has_jfif, adobe)
+            return replace(_jpeg_frame(frame, at, marker, has_jfif, adobe), is_plain=is_plain)
         if marker == _START_OF_SCAN:
             return None
         if marker == _APP0 and frame[at + 4 : at + 9] == b"JFIF\0":
             has_jfif = True
+        is_plain = is_plain and marker in _BY_LENGTH
         length = _number(frame, at + 2, 2)
         if marker == _APP14 and frame[at + 4 : at + 9] == b"Adobe" and length >= _ADOBE_BYTES:
             adobe = frame[at + 15]

@@ -5,7 +5,7 @@ Source: DICOM PS3.5 8.1.1 and annex D (bytes and words), PS3.3 C.7.6.3.1.2 (YBR_
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,16 @@ from alnus.media.dicom.layout import Layout
 from alnus.media.dicom.source import Inflated
 from alnus.media.refusal import Refused
 
+Buffer = Callable[[int], NDArray[np.uint8]]
+"""A number of bytes -> memory of that size, (bytes,)."""
+
 
 def native_samples(
-    file: DicomFile, layout: Layout, order: Sequence[int], notes: list[str], *, reuses: bool
+    file: DicomFile, layout: Layout, order: Sequence[int], notes: list[str], *, buffer: Buffer
 ) -> Iterator[Samples]:
     """Return the samples of the frames whose numbers (from 0) are given, (H, W) or (H, W, 3).
 
-    reuses: a frame's memory may be that of the one before, which is no longer needed: fresh memory costs more than
-    reading. What is planar is given out as a view of its planes.
+    buffer: gives the memory that a frame's bytes are read into. What is planar is given out as a view of its planes.
     Raises Refused at once where the data are shorter or longer than the header says.
     """
     is_422 = _is_422(file, layout, notes)
@@ -34,8 +36,7 @@ def native_samples(
         if list(order) != sorted(order):
             raise Refused("its frames are out of order in a deflated file, which is not read")
         file.source.forget()
-    room = np.empty(frame_bytes, np.uint8) if reuses else None
-    return _frames(file, layout, order, frame_bytes, room, is_422=is_422)
+    return _frames(file, layout, order, frame_bytes, buffer, is_422=is_422)
 
 
 def _frames(
@@ -43,7 +44,7 @@ def _frames(
     layout: Layout,
     order: Sequence[int],
     frame_bytes: int,
-    room: NDArray[np.uint8] | None,
+    buffer: Buffer,
     *,
     is_422: bool,
 ) -> Iterator[Samples]:
@@ -52,7 +53,7 @@ def _frames(
         if swaps:
             data = _words_of(file, index, frame_bytes)
         else:
-            data = _bytes_of(file, index * frame_bytes, np.empty(frame_bytes, np.uint8) if room is None else room)
+            data = _bytes_of(file, index * frame_bytes, buffer(frame_bytes))
         if len(data) < frame_bytes:
             raise Refused(_cut(index, layout.count))
         yield _shaped(data, file, layout, is_422=is_422)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from pydicom import uid
 
@@ -19,6 +20,7 @@ from alnus.media.dicom.decoders import (
     NATIVE,
     STREAM_KINDS,
     VIDEO_SYNTAXES,
+    Place,
     Samples,
     check_stream,
     decoded,
@@ -27,7 +29,7 @@ from alnus.media.dicom.decoders import (
 from alnus.media.dicom.fragments import Fragment, frames_of, joined, located
 from alnus.media.dicom.header import CUT_BEFORE_PIXELS, DicomFile, value_of
 from alnus.media.dicom.layout import SPACES, Layout, depth_note, eight_bits, stored_values
-from alnus.media.dicom.native import native_samples
+from alnus.media.dicom.native import Buffer, native_samples
 from alnus.media.dicom.palette import palette_of
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
@@ -62,9 +64,33 @@ def decoded_frames(
     if file.pixels_length is None or not file.syntax or file.syntax not in NATIVE:
         frames = _encapsulated(file, layout)
         return _compressed_frames(file, layout, frames, order, finish, luma_only=colours == "luma", opened=opened)
-    reuses = colours == "luma" and layout.samples == 3
-    samples = native_samples(file, layout, order, opened.notes, reuses=reuses)
+    samples = native_samples(file, layout, order, opened.notes, buffer=_buffer(layout, colours, opened))
     return _native_frames(samples, layout, finish, opened)
+
+
+def _buffer(layout: Layout, colours: Colours, opened: Opened) -> Buffer:
+    """Return what gives the memory that a native frame is read into: where it is wanted, if it is luma as it lies.
+
+    That of coloured frames whose luma is asked for is used again: fresh memory costs more than reading.
+    """
+    if layout.samples == 1 and layout.allocated == 8:
+        return lambda size: opened.place(layout.height, layout.width).reshape(-1)
+    if layout.samples == 1 or colours != "luma":
+        return lambda size: np.empty(size, np.uint8)
+    return _Reused()
+
+
+class _Reused:
+    """Gives the same memory again and again."""
+
+    def __init__(self) -> None:
+        self._room = np.empty(0, np.uint8)
+
+    def __call__(self, size: int) -> NDArray[np.uint8]:
+        """Return memory of so many bytes."""
+        if self._room.size != size:
+            self._room = np.empty(size, np.uint8)
+        return self._room
 
 
 def _finisher(file: DicomFile, layout: Layout, colours: Colours, opened: Opened) -> Finish:
@@ -144,7 +170,7 @@ def _compressed_frames(
         else:
             stream = _checked_stream(data, file.syntax, layout, index + 1, opened.notes)
             wants_luma = luma_only and position % LOOK_EVERY != 0 and space == "ycc"
-            samples = _decoded(data, stream, index + 1, luma_only=wants_luma)
+            samples = _decoded(data, stream, index + 1, luma_only=wants_luma, place=opened.place)
             bits, stated = _bits(layout, stream), stream.space
         if space is None:
             space = _space(layout, samples, stated, opened.notes)
@@ -166,9 +192,9 @@ def _checked_stream(data: bytes, syntax: str, layout: Layout, number: int, notes
     return stream
 
 
-def _decoded(data: bytes, stream: CodeStream, number: int, *, luma_only: bool) -> Samples:
+def _decoded(data: bytes, stream: CodeStream, number: int, *, luma_only: bool, place: Place) -> Samples:
     try:
-        return decoded(data, stream, luma_only=luma_only)
+        return decoded(data, stream, luma_only=luma_only, place=place)
     except MemoryError:
         raise
     except Exception as error:  # the decoders raise many kinds, quoting the stream

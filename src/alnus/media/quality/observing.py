@@ -23,6 +23,7 @@ FEWEST_SAMPLES = 6
 SAMPLE_BYTES = 48 << 20  # room for whole frames: 32 of 1280x1024, 6 of 3840x2160
 GRID_SIDE = 80  # cells of the coarse grid along the frame's longer side, one pixel of each is looked at
 CACHE_BYTES = 1 << 20  # of the samples are sorted at a time
+GRIDS = 64  # of them are compared at a time
 CHANGE = 4  # grey levels: below it a pixel's change may be the codec's
 COARSE_PX = 400  # of the frame's shorter side, from which on every second row and column tells where tissue is
 
@@ -178,26 +179,31 @@ class Observer:
         self._samples: list[Pixels] = []
         self._stride = 1
         self._changed: list[float] = []
-        self._grid: Pixels | None = None
+        self._grids: list[Pixels] = []
         self._frames = 0
 
-    def add(self, luma: Pixels) -> None:
-        """See the next frame, (H, W) uint8. Raises ValueError for another size."""
+    def add(self, luma: Pixels, *, lasts: bool = False) -> None:
+        """See the next frame, (H, W) uint8. lasts: its memory will not be written to, so none of it is copied.
+
+        Raises ValueError for another size.
+        """
         if luma.shape != self._low.shape:
             raise ValueError(f"a frame of {luma.shape} among frames of {self._low.shape}")
         np.minimum(self._low, luma, out=self._low)
         np.maximum(self._high, luma, out=self._high)
-        self._compare(luma)
+        self._grids.append(luma[self._step // 2 :: self._step, self._step // 2 :: self._step].copy())
+        if len(self._grids) > GRIDS:
+            self._compare()
         if self._frames % self._stride == 0:
-            self._keep(luma)
+            self._keep(luma if lasts else luma.copy())
         self._frames += 1
 
-    def _compare(self, luma: Pixels) -> None:
-        grid = luma[self._step // 2 :: self._step, self._step // 2 :: self._step].copy()
-        if self._grid is not None:
-            change = np.maximum(grid, self._grid) - np.minimum(grid, self._grid)
-            self._changed.append(np.count_nonzero(change >= CHANGE) / change.size)
-        self._grid = grid
+    def _compare(self) -> None:
+        """Compare the grids at hand; the last of them stays for the next frame's."""
+        grids = np.stack(self._grids)
+        change = np.maximum(grids[1:], grids[:-1]) - np.minimum(grids[1:], grids[:-1])
+        self._changed += (np.count_nonzero(change >= CHANGE, axis=(1, 2)) / grids[0].size).tolist()
+        self._grids = self._grids[-1:]
 
     def _keep(self, luma: Pixels) -> None:
         if len(self._samples) == self._most:
@@ -205,13 +211,17 @@ class Observer:
             self._stride *= 2
             if self._frames % self._stride:
                 return
-        self._samples.append(luma.copy())
+        self._samples.append(luma)
 
-    def observed(self) -> Observed:
-        """Return what was seen so far. Raises ValueError before the first frame."""
+    def observed(self, frames: Pixels | None = None) -> Observed:
+        """Return what was seen so far. Raises ValueError before the first frame.
+
+        frames: (T, H, W), all of them, where they are at hand: the samples are then these, not copies of them.
+        """
         if not self._frames:
             raise ValueError("no frame was observed")
-        samples = np.stack(self._samples)
+        self._compare()
+        samples = np.stack(self._samples) if frames is None else frames[:: self._stride]
         changed = np.array(self._changed, np.float32)
         return Observed(self._frames, self._low.copy(), self._high.copy(), samples, changed)
 
