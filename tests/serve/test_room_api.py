@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import av
@@ -139,8 +140,12 @@ def test_schemathesis_finds_nothing(run_model, tmp_path):
     with serving(app) as url:
         submit(room, received(room, [cine_bytes(tmp_path)]), origin="api", actor="system")
         wait_until_done(room)
-        key = f"Authorization: Bearer {new_api_key(room)}"
-        command = [program, "run", f"{url}/api/v1/openapi.json", "-H", key, "--max-examples", "3", "--seed", "1"]
+        described, key = f"{url}/api/v1/openapi.json", f"Bearer {new_api_key(room)}"
+        asking = urllib.request.Request(described, headers={"Authorization": key})
+        with urllib.request.urlopen(asking, timeout=120):  # made now, and kept: the program waits only 10 s for it
+            pass
+        command = [program, "run", described, "-H", f"Authorization: {key}", "--max-examples", "3", "--seed", "1"]
+        command += ["--request-timeout", "120"]
         done = subprocess.run(
             [*command, "--no-color", "--generation-database", "none"], capture_output=True, text=True, cwd=tmp_path
         )

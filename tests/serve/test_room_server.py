@@ -112,7 +112,11 @@ def serve_here(model, data, *arguments):
     return CliRunner().invoke(command_line, ["serve", str(model), "--data", str(data), "--engine", "eager", *arguments])
 
 
-def test_a_port_that_is_taken_is_one_line_and_the_first_password_is_shown_nevertheless(run_model, tmp_path):
+def test_a_port_that_is_taken_is_one_line_and_the_first_password_is_shown_nevertheless(
+    run_model, tmp_path, monkeypatch
+):
+    # uvicorn's set-up closes every handler of the process; absl's, which nncf imports, closes its stream: pytest's
+    monkeypatch.setattr("uvicorn.Config.configure_logging", lambda self: None)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         result = serve_here(run_model, tmp_path / "room", "--port", str(port))
