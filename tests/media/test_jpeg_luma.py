@@ -10,7 +10,7 @@ from PIL import Image
 
 from alnus.media import CineStore, IngestItem, ingest, open_cine
 from alnus.media.dicom.codestream import parsed
-from alnus.media.dicom.decoders import jpeg_luma
+from alnus.media.jpeg import jpeg_luma
 
 
 def coded(picture, **options):

@@ -82,6 +82,19 @@ def keep_colour(opened: Opened, cells: Pixels, hues: Hues) -> None:
     opened.hue_count += int(np.count_nonzero(coloured))
 
 
+def notice_chroma(opened: Opened, blue: Pixels, red: Pixels, *, cell: tuple[int, int] = (CELL_PX, CELL_PX)) -> None:
+    """Keep the colours of a frame's chroma planes. cell: (rows, columns) of a cell in them, fewer where subsampled."""
+    if opened.chroma is not None and not _any_chroma(blue) and not _any_chroma(red):
+        return
+    hues = chroma_hues(*(plane[cell[0] // 2 :: cell[0], cell[1] // 2 :: cell[1]] for plane in (blue, red)))
+    keep_colour(opened, chroma_departure((blue, red), cell), hues)
+
+
+def _any_chroma(plane: Pixels) -> bool:
+    """Tell whether chroma samples differ at all from 128, which is none."""
+    return bool(plane.min() != 128 or plane.max() != 128)
+
+
 def _hues(pixels: Pixels, space: Literal["rgb", "ycc"]) -> Hues:
     """Return the colour of a pixel in each cell as a vector: its angle is the hue, its length twice the chroma."""
     cells = pixels[CELL_PX // 2 :: CELL_PX, CELL_PX // 2 :: CELL_PX].astype(np.float32)

@@ -10,8 +10,9 @@ from pathlib import Path
 from alnus.config import QualityConfig
 from alnus.provenance import text_sha256
 
-JUDGEMENT = 4
-"""Raised where the sector, the marks or the gate answer otherwise than before: entries of before are then made anew."""
+JUDGEMENT = 5
+"""Raised where the sector, the marks or the gate answer otherwise than before, or frames are decoded to other levels:
+entries of before are then made anew."""
 
 
 @dataclass(frozen=True)

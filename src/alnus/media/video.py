@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite, nan
@@ -20,14 +20,13 @@ from alnus.media.colour import (
     LOOK_EVERY,
     Pixels,
     any_colour,
-    chroma_departure,
-    chroma_hues,
     expanded,
     in_colours,
-    keep_colour,
+    notice_chroma,
     notice_colour,
 )
 from alnus.media.containers import is_cut, stated_frames
+from alnus.media.jpeg import CHECK_EVERY, MotionJpeg
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Coloured, Colours, Opened
 from alnus.media.refusal import Refused
@@ -54,6 +53,19 @@ class _Tally:
     flagged: int = 0  # frames that the decoder itself calls damaged
     last_s: float = nan
     first_s: float = nan
+    size: tuple[int, int] | None = None
+
+    def count(self, width: int, height: int, time_s: float, limits: DecodeLimits) -> None:
+        """Count a frame before it is converted. Raises Refused over its size, or one too many."""
+        self.size = self.size or (width, height)
+        if (width, height) != self.size:
+            first = f"{self.size[0]}x{self.size[1]}"
+            raise Refused(f"frame {self.frames + 1} is {width}x{height} pixels, the first {first}")
+        limits.check_size(width, height)
+        limits.check_count(self.frames + 1, width, height)
+        self.frames += 1
+        self.last_s = time_s
+        self.first_s = time_s if self.frames == 1 else self.first_s
 
 
 @dataclass(frozen=True)
@@ -209,24 +221,22 @@ def _frames(
     colours: Colours,
     opened: Opened,
 ) -> Iterator[tuple[float, Pixels]]:
-    tally, size = _Tally(), None
+    tally, jpegs = _Tally(), MotionJpeg(stream, opened) if colours == "luma" else None
     with media:
-        for frame in _decoded(media, stream, tally):
-            size = size or (frame.width, frame.height)
-            if (frame.width, frame.height) != size:
-                raise Refused(
-                    f"frame {tally.frames + 1} is {frame.width}x{frame.height} pixels, the first {size[0]}x{size[1]}"
-                )
-            limits.check_size(*size)
-            limits.check_count(tally.frames + 1, *size)
-            tally.flagged += frame.is_corrupt
-            time_s = nan if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-            tally.frames += 1
-            tally.last_s = time_s
-            tally.first_s = time_s if tally.frames == 1 else tally.first_s
-            if colours == "luma" and (tally.frames - 1) % LOOK_EVERY == 0:
-                _look_for_colour(frame, opened)
-            yield time_s, _turned(_pixels(frame, colours, opened), frame.rotation)
+        for packet in _packets(media, stream, tally):
+            luma = None if jpegs is None else jpegs.luma(packet, tally.frames)
+            if luma is not None and tally.frames % CHECK_EVERY:
+                tally.count(luma.shape[1], luma.shape[0], _time_s(packet), limits)
+                yield tally.last_s, luma
+                continue
+            for frame in _frames_of(packet, tally):
+                tally.count(frame.width, frame.height, _time_s(frame), limits)
+                tally.flagged += frame.is_corrupt
+                if colours == "luma" and (tally.frames - 1) % LOOK_EVERY == 0:
+                    _look_for_colour(frame, opened)
+                pixels = _turned(_pixels(frame, colours, opened), frame.rotation)
+                is_agreed = jpegs is not None and luma is not None and jpegs.agrees(luma, packet, frame, pixels)
+                yield tally.last_s, luma if luma is not None and is_agreed else pixels
         ratio = stream.sample_aspect_ratio
     _check_whole(tally, declared, opened.notes)
     if ratio and ratio != 1:
@@ -275,15 +285,30 @@ def _up_to_the_last(
 
 def _decoded(media: InputContainer, stream: VideoStream, tally: _Tally) -> Iterator[av.VideoFrame]:
     """Yield every frame that can be decoded; a damaged packet is counted, a damaged container ends the frames."""
+    for packet in _packets(media, stream, tally):
+        yield from _frames_of(packet, tally)
+
+
+def _packets(media: InputContainer, stream: VideoStream, tally: _Tally) -> Iterator[av.Packet[VideoStream]]:
     packets = media.demux(stream)
     while (packet := _next_packet(packets)) is not None:
         tally.packets += 1
-        try:
-            yield from packet.decode()
-        except MemoryError:  # FFmpeg's is an FFmpegError too
-            raise
-        except av.FFmpegError:
-            tally.damaged += 1
+        yield packet
+
+
+def _frames_of(packet: av.Packet[VideoStream], tally: _Tally) -> Sequence[av.VideoFrame]:
+    try:
+        return packet.decode()
+    except MemoryError:  # FFmpeg's is an FFmpegError too
+        raise
+    except av.FFmpegError:
+        tally.damaged += 1
+        return ()
+
+
+def _time_s(timed: av.VideoFrame | av.Packet[VideoStream]) -> float:
+    base = timed.time_base
+    return nan if timed.pts is None or base is None else timed.pts * base.numerator / base.denominator
 
 
 def _next_packet(packets: Iterator[av.Packet[VideoStream]]) -> av.Packet[VideoStream] | None:
@@ -349,19 +374,11 @@ def _look_for_colour(frame: av.VideoFrame, opened: Opened) -> None:
         return
     if _PLANAR.fullmatch(name) and len(frame.planes) > 1 and frame.planes[0].line_size > 0:
         planes, across, down = _chroma(frame)
-        if opened.chroma is not None and not any(_any_chroma(plane) for plane in planes):
-            return
         turned = [_turned(plane, frame.rotation) for plane in planes]
         cell = (CELL_PX // across, CELL_PX // down) if _is_sideways(frame) else (CELL_PX // down, CELL_PX // across)
-        blue, red = (plane[cell[0] // 2 :: cell[0], cell[1] // 2 :: cell[1]] for plane in turned)
-        keep_colour(opened, chroma_departure(turned, cell), chroma_hues(blue, red))
+        notice_chroma(opened, *turned, cell=cell)
     else:
         notice_colour(opened, 0, _turned(_converted(frame, "rgb24"), frame.rotation), "rgb")
-
-
-def _any_chroma(plane: Pixels) -> bool:
-    """Tell whether chroma samples differ at all from 128, which is none."""
-    return bool(plane.min() != 128 or plane.max() != 128)
 
 
 def _chroma(frame: av.VideoFrame) -> tuple[tuple[Pixels, Pixels], int, int]:

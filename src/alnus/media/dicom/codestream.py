@@ -47,6 +47,29 @@ class CodeStream:
     tiles: int = 1
     is_signed: bool = False
     is_plain: bool = False
+    head_bytes: int = 0
+    """Of JPEG, the bytes up to the end of the frame header: what is said here is said there."""
+
+    @property
+    def is_ycc(self) -> bool:
+        """Whether libjpeg takes a JPEG's samples for YCbCr."""
+        return self.components == 3 and not self.is_taken_for_rgb
+
+
+class Parser:
+    """`parsed` for frames of which one begins as the one before, as those of a JPEG cine do: that is read once."""
+
+    def __init__(self) -> None:
+        """Start with the first frame."""
+        self._head = b""
+        self._stream: CodeStream | None = None
+
+    def __call__(self, frame: bytes) -> CodeStream | None:
+        """Return what `parsed` does."""
+        if self._stream is None or not self._head or not frame.startswith(self._head):
+            self._stream = parsed(frame)
+            self._head = b"" if self._stream is None else frame[: self._stream.head_bytes]
+        return self._stream
 
 
 def parsed(frame: bytes) -> CodeStream | None:
@@ -82,7 +105,8 @@ def _jpeg(frame: bytes) -> CodeStream | None:
             at += 1
             continue
         if marker == _JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in _NO_FRAME):
-            return replace(_jpeg_frame(frame, at, marker, has_jfif, adobe), is_plain=is_plain)
+            stream = _jpeg_frame(frame, at, marker, has_jfif, adobe)
+            return replace(stream, is_plain=is_plain, head_bytes=at + 2 + _number(frame, at + 2, 2))
         if marker == _START_OF_SCAN:
             return None
         if marker == _APP0 and frame[at + 4 : at + 9] == b"JFIF\0":

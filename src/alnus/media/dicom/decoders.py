@@ -8,7 +8,6 @@ Source: DICOM PS3.5 8.2 and A.4, annex G (RLE).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -23,11 +22,10 @@ from pydicom import uid
 from alnus.media.colour import Pixels
 from alnus.media.dicom.codestream import CodeStream, StreamKind, is_ended
 from alnus.media.dicom.layout import Layout
+from alnus.media.jpeg import Place, has_luma, jpeg_luma
 from alnus.media.refusal import Refused
 
 Samples = NDArray[np.uint8 | np.uint16]
-Place = Callable[[int, int], Pixels]
-"""(height, width) -> memory for a frame of that size."""
 
 NATIVE = (
     uid.ImplicitVRLittleEndian,
@@ -117,8 +115,7 @@ def decoded(frame: bytes, stream: CodeStream, *, luma_only: bool, place: Place) 
     such a frame, where one is decoded into it. Raises what its decoder raises.
     """
     if stream.kind == "jpeg":
-        is_ycc = stream.components == 3 and not stream.is_taken_for_rgb
-        if stream.is_plain and (stream.components == 1 or (luma_only and is_ycc)):
+        if has_luma(stream) and (luma_only or stream.components == 1):
             return jpeg_luma(frame, place(stream.height, stream.width))
         return _by_pillow(frame, stream, luma_only)
     if stream.kind == "jpeg-ls":
@@ -130,21 +127,9 @@ def decoded(frame: bytes, stream: CodeStream, *, luma_only: bool, place: Place) 
     return _shaped(data, stream)
 
 
-def jpeg_luma(frame: bytes, out: Pixels) -> Pixels:
-    """Decode the first component of a grey or YCbCr JPEG into `out`, (H, W), one row after another, and return it.
-
-    The stream must be of that very size, as its `is_plain` header states: libjpeg's rows are not held against it. A
-    tenth faster than Image.open, which reads the header anew, and than the copies on the way from there to an array.
-    Raises ValueError.
-    """
-    image = Image.frombuffer("L", (out.shape[1], out.shape[0]), out, "raw", "L", 0, 1)  # shares the memory
-    image.frombytes(frame, "jpeg", "L", "")
-    return out
-
-
 def _by_pillow(frame: bytes, stream: CodeStream, luma_only: bool) -> Samples:
     image: Any = Image.open(BytesIO(frame), formats=("JPEG",))
-    if stream.components == 3 and not stream.is_taken_for_rgb:
+    if stream.is_ycc:
         image.draft("L" if luma_only else "YCbCr", image.size)  # without it Pillow converts to RGB
     return np.asarray(image)
 

@@ -15,12 +15,11 @@ from pydicom import uid
 
 from alnus.media.colour import LOOK_EVERY, Pixels, Space, in_colours, luma_of, notice_colour
 from alnus.media.containers import HEAD_BYTES, VIDEOS, sniffed
-from alnus.media.dicom.codestream import CodeStream, parsed
+from alnus.media.dicom.codestream import CodeStream, Parser
 from alnus.media.dicom.decoders import (
     NATIVE,
     STREAM_KINDS,
     VIDEO_SYNTAXES,
-    Place,
     Samples,
     check_stream,
     decoded,
@@ -31,6 +30,7 @@ from alnus.media.dicom.header import CUT_BEFORE_PIXELS, DicomFile, value_of
 from alnus.media.dicom.layout import SPACES, Layout, depth_note, eight_bits, stored_values
 from alnus.media.dicom.native import Buffer, native_samples
 from alnus.media.dicom.palette import palette_of
+from alnus.media.jpeg import Place
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
 from alnus.media.refusal import Refused
@@ -161,6 +161,7 @@ def _compressed_frames(
     opened: Opened,
 ) -> Iterator[Pixels]:
     space: Space | None = None
+    parsed = Parser()
     for position, index in enumerate(order):
         data = joined(file.source, frames[index])
         if file.syntax == uid.RLELossless:
@@ -168,7 +169,7 @@ def _compressed_frames(
             bits, stated = layout.bits, None
             samples = stored_values(samples, layout)
         else:
-            stream = _checked_stream(data, file.syntax, layout, index + 1, opened.notes)
+            stream = _checked_stream(data, parsed(data), file.syntax, layout, index + 1, opened.notes)
             wants_luma = luma_only and position % LOOK_EVERY != 0 and space == "ycc"
             samples = _decoded(data, stream, index + 1, luma_only=wants_luma, place=opened.place)
             bits, stated = _bits(layout, stream), stream.space
@@ -182,8 +183,9 @@ def _bits(layout: Layout, stream: CodeStream) -> int:
     return min(layout.bits, stream.precision)
 
 
-def _checked_stream(data: bytes, syntax: str, layout: Layout, number: int, notes: list[str]) -> CodeStream:
-    stream = parsed(data)
+def _checked_stream(
+    data: bytes, stream: CodeStream | None, syntax: str, layout: Layout, number: int, notes: list[str]
+) -> CodeStream:
     if stream is None:
         raise Refused(f"frame {number} is damaged: it is no code stream that can be read")
     check_stream(stream, layout, number, data)
