@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alnus.config import QualityConfig
 from alnus.media.cine import Box
 from alnus.media.entry import ingest_one
 from alnus.media.limits import DecodeLimits
 from alnus.media.rules import Rules
 from alnus.media.sources import Excluded, IngestItem
+from alnus.media.thresholds import Thresholds
 
 
 def ingested(task: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def ingested(task: dict[str, Any], limits: DecodeLimits) -> dict[str, Any]:
         patient=task["patient"],
     )
     rules = Rules(
-        quality=QualityConfig(**task["quality"]),
+        quality=Thresholds(**task["quality"]),
         gate=task["gate"],
         dicom_out=None if task["dicom_out"] is None else Path(task["dicom_out"]),
         key=bytes.fromhex(task["key"]),

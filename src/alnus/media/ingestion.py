@@ -25,6 +25,7 @@ from alnus.media.sources import UNREADABLE, Excluded, IngestItem, check_keyframe
 from alnus.media.store import EXCLUDED, META, PARTIAL, QUALITY, StoreEntry, write_index, write_table
 from alnus.media.stored import read_meta, stored_meta, stored_row
 from alnus.media.tasks import task_of
+from alnus.media.thresholds import thresholds_of
 
 __all__ = ["Exclusion", "IngestItem", "IngestReport", "StoreWriteError", "ingest"]
 
@@ -78,7 +79,7 @@ def ingest(
     _check_unique(items)
     if dicom_out is not None and not key:
         raise MediaError("de-identified DICOM needs a key: see alnus.media.identity.load_or_make_key")
-    rules = Rules(quality=quality or QualityConfig(), gate=gate, dicom_out=dicom_out, key=key or b"")
+    rules = Rules(quality=thresholds_of(quality or QualityConfig()), gate=gate, dicom_out=dicom_out, key=key or b"")
     tell = progress or (lambda done, total: None)
     with _store_errors(store), locked(store):
         if dicom_out is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hmac
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from alnus.config import QualityConfig
+from alnus.media.thresholds import Thresholds, usual_thresholds
 from alnus.provenance import text_sha256
 
 JUDGEMENT = 5
@@ -22,14 +22,14 @@ class Rules:
     dicom_out: where de-identified DICOM files go, None for none. key: that of their UIDs and dates.
     """
 
-    quality: QualityConfig = field(default_factory=QualityConfig)
+    quality: Thresholds = field(default_factory=usual_thresholds)
     gate: bool = False
     dicom_out: Path | None = None
     key: bytes = b""
 
     def fingerprint(self) -> str:
         """Return what an entry remembers of the rules: another gate judges anew."""
-        return text_sha256(json.dumps([JUDGEMENT, self.quality.model_dump(mode="json"), self.gate]))[:16]
+        return text_sha256(json.dumps([JUDGEMENT, asdict(self.quality), self.gate]))[:16]
 
     def dicom_state(self, patient: str | None) -> str | None:
         """Return what an entry remembers of its DICOM file: another key or patient makes another."""

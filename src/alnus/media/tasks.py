@@ -22,7 +22,7 @@ def task_of(item: IngestItem, store: Path, limits: DecodeLimits, rules: Rules) -
         "patient": item.patient,
         "store": str(store),
         "limits": asdict(limits),
-        "quality": rules.quality.model_dump(mode="json"),
+        "quality": asdict(rules.quality),
         "gate": rules.gate,
         "dicom_out": None if rules.dicom_out is None else str(rules.dicom_out),
         "key": rules.key.hex(),

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alnus.config import QualityConfig
 from alnus.media.cine import Box
 from alnus.media.frames_file import Mask
 from alnus.media.opened import Opened
 from alnus.media.quality import Finding, Observed, Sector, assess, find_sector, finding, static_marks
 from alnus.media.sources import Excluded
+from alnus.media.thresholds import Thresholds
 
 BoolMask = NDArray[np.bool_]
 
@@ -104,7 +104,7 @@ def _keep(tissue: BoolMask | None, marks: BoolMask | None) -> Mask | None:
 
 
 def judged(
-    opened: Opened, observed: Observed, seen: Seen, *, frame_rate_hz: float | None, config: QualityConfig
+    opened: Opened, observed: Observed, seen: Seen, *, frame_rate_hz: float | None, config: Thresholds
 ) -> list[Finding]:
     """Return the quality gate's findings."""
     facts = opened.facts

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alnus.config import QualityConfig
 from alnus.media.cine import Box
 from alnus.media.colour import CELL_PX, Pixels
 from alnus.media.quality.appearance import coloured_cells, flat_share, halves
@@ -17,6 +17,10 @@ from alnus.media.quality.findings import Finding, finding
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask
 from alnus.media.quality.percentiles import percentile
+from alnus.media.thresholds import Thresholds
+
+if TYPE_CHECKING:
+    from alnus.config import QualityConfig
 
 FLAT_SHARE = 0.5
 """not_ultrasound: more of the picture's bright parts have no texture; in the 23 shared clips at most 0.23."""
@@ -42,14 +46,14 @@ class _Seen:
     coloured: float
     tinted: float
     one_hue: float | None
-    config: QualityConfig
+    config: QualityConfig | Thresholds
 
 
 def assess(
     observed: Observed,
     *,
     crop: Box,
-    config: QualityConfig,
+    config: QualityConfig | Thresholds,
     frame_rate_hz: float | None = None,
     mask: Mask | None = None,
     marks: Mask | None = None,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from alnus.config import QualityCode, QualityConfig
+from alnus.media.thresholds import Thresholds
+
+if TYPE_CHECKING:
+    from alnus.config import QualityCode, QualityConfig
 
 Severity = Literal["exclude", "warn"]
 
@@ -20,7 +23,7 @@ class Finding:
     text: str
 
 
-def finding(code: QualityCode, text: str, config: QualityConfig) -> Finding:
+def finding(code: QualityCode, text: str, config: QualityConfig | Thresholds) -> Finding:
     """Return a finding as severe as the configuration has it."""
     return Finding(code, "exclude" if code in config.exclude else "warn", f"{code.replace('_', ' ')}: {text}")
 
