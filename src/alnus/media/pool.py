@@ -35,6 +35,10 @@ _LONGEST_ANSWER = 1 << 26  # characters; the frame times of 20,000 frames have 4
 _NO_START = "the decoding process does not start{}: try `python -m alnus.media.worker`"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
+_KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+"""For glibc, others leave it: so much freed memory stays with the process. To get a frame's pages anew costs a tenth of
+what is done with it. It counts among what a process holds (`alnus.media.budget`)."""
+
 
 class Worker:
     """One decoding process; `ask` starts another in its place when it dies. One thread at a time may ask it."""
@@ -120,7 +124,7 @@ def start_process(module: str = DECODER) -> subprocess.Popen[str]:
             stderr=subprocess.DEVNULL,  # what a codec prints may quote the header
             text=True,
             encoding="utf-8",
-            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": search},
+            env={**_KEPT_MEMORY, **os.environ, **_ONE_THREAD, "PYTHONPATH": search},
         )
     except OSError as error:
         raise MediaError(_NO_START.format(f" ({error.strerror})")) from None

@@ -26,7 +26,7 @@ from alnus.media.limits import MEBIBYTE, DecodeLimits
 from alnus.media.pool import READY, SPENT
 from alnus.media.refusal import OutOfMemory, Refused
 
-_READERS = ("alnus.media.entry", "alnus.media.video")
+_READERS = ("alnus.media.entry", "alnus.media.video", "av.subtitles.stream")  # the last at the first file, else
 _DICOM_READER = "alnus.media.dicom.reading"  # a fifth of the time that a process takes to start
 _INPUT = 0  # the descriptor of standard input
 _GROWN_BYTES = 256 * MEBIBYTE  # kept by allocators or lost by a codec: a process that holds so much more is replaced
