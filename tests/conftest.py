@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +43,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the system releases whatever becomes of this process."""
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def made_once(name: str, make: Callable[[Path], object], factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that `make` fills; of several processes that test at once the first does it for all."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with locked(root / f"{name}.lock"):
+        if not (root / f"{name}.made").exists():
+            shutil.rmtree(root / name, ignore_errors=True)
+            (root / name).mkdir()
+            make(root / name)
+            (root / f"{name}.made").touch()
+    return root / name
+
+
 @pytest.fixture(scope="session")
 def sample_data() -> Path:
     """The folder with real clips and published data (ALNUS_SAMPLE_DATA, else ../shared/data); skips where absent."""
@@ -52,7 +78,7 @@ def small_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cohort of 30 patients in three centres, one AVI and one reader's call each. Do not write into its folder."""
     from cohorts import write_cohort
 
-    return write_cohort(tmp_path_factory.mktemp("cohort"))
+    return made_once("shared-cohort", write_cohort, tmp_path_factory) / "cohort.csv"
 
 
 @pytest.fixture(scope="session")
@@ -68,8 +94,30 @@ def finished_study(small_cohort: Path, tiny_settings: list[str], tmp_path_factor
 
     from alnus.cli import app
 
-    out = tmp_path_factory.mktemp("study") / "run"
-    arguments = ["study", str(small_cohort), "--preset", "small", "--models", "tin,image", "--out", str(out)]
-    result = CliRunner().invoke(app, [*arguments, *tiny_settings], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return out
+    def make(folder: Path) -> None:
+        arguments = ["study", small_cohort, "--preset", "small", "--models", "tin,image", "--out", folder / "run"]
+        result = CliRunner().invoke(app, [*map(str, arguments), *tiny_settings], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+
+    return made_once("shared-study", make, tmp_path_factory) / "run"
+
+
+@pytest.fixture
+def plain_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports with empty figures, for tests of something else: to draw them is most of what a report costs."""
+    from alnus.report import style
+
+    with style.styled():
+        style.save(style.new_figure(1, 1), tmp_path / "plain", "figure")
+    pictures = {kind: (tmp_path / "plain" / f"figure.{kind}").read_bytes() for kind in ("svg", "png")}
+    shutil.rmtree(tmp_path / "plain")
+
+    def draw_plain(files: Any, folder: Path) -> None:
+        from alnus.report.figures import drawings
+
+        folder.mkdir(exist_ok=True)
+        for name in drawings(files):
+            for kind, picture in pictures.items():
+                (folder / f"{name}.{kind}").write_bytes(picture)
+
+    monkeypatch.setattr("alnus.report.write.draw_figures", draw_plain)

@@ -23,6 +23,20 @@ def alnus(*arguments: object, **environment: str) -> subprocess.CompletedProcess
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=300)
 
 
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """Run the command in this process: as above but for the seconds in which a process of its own imports torch."""
+
+    def alnus_here(*arguments: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["alnus", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(sys.argv, end.value.code or 0, printed.out, printed.err)
+
+    return alnus_here
+
+
 def changed(table: Path, folder: Path, change) -> Path:
     """A copy of a cohort table, its videos' paths made absolute, after `change` was done to its rows."""
     rows = pd.read_csv(table, dtype=str)
@@ -84,9 +98,9 @@ def give_everyone_the_same_label(rows):
         (give_everyone_the_same_label, r"(?i)class|label"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_one_line_and_status_4(change, message, small_cohort, tmp_path):
+def test_a_table_that_cannot_be_used_is_one_line_and_status_4(here, change, message, small_cohort, tmp_path):
     table = changed(small_cohort, tmp_path, change)
-    done = alnus("study", table, "--preset", "small", "--out", tmp_path / "run")
+    done = here("study", table, "--preset", "small", "--out", tmp_path / "run")
     assert done.returncode == 4, done.stderr
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("alnus: error:")
@@ -104,14 +118,14 @@ def test_a_table_that_cannot_be_used_is_one_line_and_status_4(change, message, s
         (["--nonsense"], 2, "No such option"),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_status(arguments, status, message, small_cohort, tmp_path):
-    done = alnus("study", small_cohort, "--out", tmp_path / "run", *arguments)
+def test_a_wrong_setting_is_named_with_its_status(here, arguments, status, message, small_cohort, tmp_path):
+    done = here("study", small_cohort, "--out", tmp_path / "run", *arguments)
     assert (done.returncode, message in done.stderr) == (status, True), done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_table_without_an_output_directory_is_a_usage_error(small_cohort):
-    done = alnus("study", small_cohort)
+def test_a_table_without_an_output_directory_is_a_usage_error(here, small_cohort):
+    done = here("study", small_cohort)
     assert done.returncode == 2
     assert "--out" in done.stderr
 
@@ -122,38 +136,38 @@ def test_a_missing_cohort_is_named(tmp_path):
     assert "none.csv" in done.stderr
 
 
-def test_a_foreign_directory_is_not_written_into(small_cohort, tmp_path):
+def test_a_foreign_directory_is_not_written_into(here, small_cohort, tmp_path):
     (tmp_path / "thesis.doc").write_text("precious")
-    done = alnus("study", small_cohort, "--preset", "small", "--out", tmp_path)
+    done = here("study", small_cohort, "--preset", "small", "--out", tmp_path)
     assert done.returncode == 3
     assert "holds no earlier run" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
 
 
 @pytest.mark.parametrize("name", ["text.dcm", "absent.mp4", "cut.avi"])
-def test_a_file_that_is_no_video_is_named_with_status_5(name, small_cohort, finished_study, tmp_path):
+def test_a_file_that_is_no_video_is_named_with_status_5(here, name, small_cohort, finished_study, tmp_path):
     whole = (small_cohort.parent / "videos" / "P000.avi").read_bytes()
     contents = {"text.dcm": b"Dear colleague,\n" * 40, "cut.avi": whole[: len(whole) // 2]}
     path = tmp_path / name
     if name in contents:
         path.write_bytes(contents[name])
-    done = alnus("predict", finished_study / "models" / "image", path)
+    done = here("predict", finished_study / "models" / "image", path)
     assert done.returncode == 5, done.stderr
     assert name in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 
-def test_what_is_no_model_is_named_with_status_6(tmp_path):
-    done = alnus("predict", tmp_path, tmp_path / "clip.mp4")
+def test_what_is_no_model_is_named_with_status_6(here, tmp_path):
+    done = here("predict", tmp_path, tmp_path / "clip.mp4")
     assert done.returncode == 6
     assert "neither a model's directory" in done.stderr
 
 
-def test_check_names_missing_videos(small_cohort, tmp_path):
+def test_check_names_missing_videos(here, small_cohort, tmp_path):
     def lose(rows):
         rows.loc[5, "video"] = "gone.avi"
 
-    done = alnus("check", changed(small_cohort, tmp_path, lose))
+    done = here("check", changed(small_cohort, tmp_path, lose))
     assert done.returncode == 4
     assert "1 of 30 videos are not there: gone.avi" in done.stderr
 
@@ -180,12 +194,12 @@ def test_json_output_is_json(finished_study):
     ],
 )
 def test_what_can_be_known_beforehand_is_refused_before_any_work(
-    arguments, status, message, small_cohort, finished_study, tmp_path
+    here, arguments, status, message, small_cohort, finished_study, tmp_path
 ):
     (tmp_path / "file").write_text("no weights, no directory")
     places = {"cohort": small_cohort, "tmp": tmp_path, "run": finished_study}
     places["video"] = small_cohort.parent / "videos" / "P000.avi"
-    done = alnus(*(word.format(**places) for word in arguments))
+    done = here(*(word.format(**places) for word in arguments))
     assert done.returncode == status, done.stderr
     assert message.format(**places) in done.stderr
     assert "Traceback" not in done.stderr

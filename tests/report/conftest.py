@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,17 @@ KINDS = dict.fromkeys(READERS, "reader") | dict.fromkeys(CEILINGS, "ceiling") | 
 
 
 @pytest.fixture(scope="session")
-def make_run() -> Callable[..., Path]:
-    """The builder itself, for tests that want a run of their own."""
-    return build_run
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function as `build_run`, for tests that want a run of their own; what was built once is copied."""
+    built: dict[str, Path] = {}
+
+    def made(root: Path, **options: Any) -> Path:
+        kind = repr(sorted(options.items()))
+        if kind not in built:
+            built[kind] = build_run(tmp_path_factory.mktemp("built"), **options)
+        return Path(shutil.copytree(built[kind], root, dirs_exist_ok=True))
+
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,7 @@ def only_results(run: Path, keep: tuple[str, ...] = ("results.json",)) -> Path:
     return run
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_the_papers_counts_are_printed_with_their_exact_intervals(tmp_path: Path) -> None:
     # Li et al. 2023: 52/61, 16/21, 36/40; Clopper-Pearson from DESIGN.md, section 1 (R: binom.test)
     calls = [1] * 16 + [0] * 5 + [1] * 4 + [0] * 36
@@ -123,6 +124,7 @@ def test_every_table_is_a_csv_and_every_figure_an_svg_and_a_png(phantom_run: Pat
     }
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_a_formula_in_a_patient_id_is_text_in_the_csv(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     run = make_run(tmp_path, explain=False)
     (run / "excluded.csv").write_text("patient_id,video,reason\n=1+1,a.avi,broken\n")
@@ -388,6 +390,7 @@ def test_kinds_of_case_without_a_heatmap_are_named(document: Document, results: 
     assert {case.outcome for case in image.cases} == {"TP", "FP", "TN"}
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_cross_validation_is_reported_by_folds(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     run = make_run(tmp_path, folds=3, readers={}, phantom=False, explain=False)
     write_report(run)
@@ -400,6 +403,7 @@ def test_cross_validation_is_reported_by_folds(tmp_path: Path, make_run: Callabl
     assert "Readers: not available." in words(document)
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_a_set_of_one_class_has_no_auc_and_the_reason(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     one_class = {"train": (58, 110), "val": (15, 27), "test_a": (0, 14)}
     run = make_run(tmp_path, sizes=one_class, phantom=False, explain=False)

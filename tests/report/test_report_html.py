@@ -105,6 +105,7 @@ def test_a_phantom_report_says_so_in_a_banner_that_print_repeats(text: str, page
     assert ".banner { display: table-header-group; break-inside: avoid" in printed
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_a_real_cohort_has_no_phantom_banner(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     html, _ = write_report(make_run(tmp_path, phantom=False, explain=False))
     shown = Page(html.read_text(encoding="utf-8")).text
@@ -113,6 +114,7 @@ def test_a_real_cohort_has_no_phantom_banner(tmp_path: Path, make_run: Callable[
     assert "simulated" not in shown
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_one_file_that_says_phantom_is_enough_for_the_banner(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     run = make_run(tmp_path, phantom=False, explain=False)
     record = json.loads((run / "run.json").read_text())
@@ -137,6 +139,7 @@ def test_a_patient_called_script_does_not_run(tmp_path: Path, make_run: Callable
     assert page.text.count(HOSTILE) >= 6
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_a_file_outside_the_run_is_never_embedded(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     (tmp_path / "run").mkdir()
     run = make_run(tmp_path / "run")

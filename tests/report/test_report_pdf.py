@@ -65,6 +65,7 @@ def test_no_page_is_wider_than_its_margins(phantom_pages: list[NDArray[np.uint8]
         assert page[:, -margin:].min() == 255
 
 
+@pytest.mark.usefixtures("plain_figures")
 def test_a_real_cohort_has_no_red_banner(tmp_path: Path, make_run: Callable[..., Path]) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "pages").mkdir()
