@@ -76,7 +76,7 @@ def drafts(tmp_path_factory):
         network, card = load_model(directory)
         onnx = draft_export(network, card, to="onnx")
         with pytest.MonkeyPatch.context() as patch:  # the graph is the same: no need to trace it twice
-            patch.setattr(exporting, "onnx_graph", lambda *_, graph=onnx.files["network.onnx"]: graph)
+            patch.setattr(exporting, "onnx_graph", lambda *_, graph=onnx.files["network.onnx"], **__: graph)
             openvino = draft_export(network, card, to="openvino")
         made[name] = (directory, {"onnx": onnx, "openvino": openvino})
     return made
@@ -154,7 +154,7 @@ def test_predictions_of_an_engine_are_the_same_rows_in_the_same_order(with_expor
 
 
 def test_a_network_that_was_not_exported_is_converted_and_compared_on_its_first_clips(model, drafts, monkeypatch):
-    monkeypatch.setattr(opening, "onnx_graph", lambda *_: drafts["resnet3d"][1]["onnx"].files["network.onnx"])
+    monkeypatch.setattr(opening, "onnx_graph", lambda *_, **__: drafts["resnet3d"][1]["onnx"].files["network.onnx"])
     answers = []
     predict([model], SAMPLES, NoiseStore(), engine="onnx", answers=answers)
     assert (answers[0].engine, answers[0].precision, answers[0].checked_clips) == ("onnx", "float32", 8)
@@ -220,7 +220,7 @@ def test_auto_takes_pytorch_for_a_few_clips_of_a_network_that_was_not_exported(m
 
 
 def test_auto_converts_where_many_clips_pay_for_it(model, drafts, monkeypatch):
-    monkeypatch.setattr(opening, "onnx_graph", lambda *_: drafts["resnet3d"][1]["onnx"].files["network.onnx"])
+    monkeypatch.setattr(opening, "onnx_graph", lambda *_, **__: drafts["resnet3d"][1]["onnx"].files["network.onnx"])
     assert open_predictor(model, engine="auto", device="cpu", clips=64).answer.engine == "openvino"
 
 
@@ -374,7 +374,7 @@ def test_int8_is_near_pytorch_on_the_clips_that_it_was_calibrated_with(drafts, c
     pytest.importorskip("nncf", reason="pip install 'alnus[engines]'")
     directory, made = drafts["tin"]
     network, card = load_model(directory)
-    monkeypatch.setattr(exporting, "onnx_graph", lambda *_: made["onnx"].files["network.onnx"])
+    monkeypatch.setattr(exporting, "onnx_graph", lambda *_, **__: made["onnx"].files["network.onnx"])
     draft = draft_export(network, card, to="openvino", calibration=clips)
     assert b"FakeQuantize" in draft.files["network.xml"]
     (found,) = check_draft(draft, network, clips)

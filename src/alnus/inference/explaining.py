@@ -46,7 +46,8 @@ class EngineStages(nn.Module):
             raise UsageError(f"{card.source}: a heatmap by OpenVINO needs a last stage that keeps frames apart")
         clip = card.network.clip
         self.precision = precision
-        graph = onnx_graph(network, (clip.channels, clip.frames, clip.side_px, clip.side_px), last_stage=True)
+        shape = (clip.channels, clip.frames, clip.side_px, clip.side_px)
+        graph = onnx_graph(network, shape, channels_last=True, last_stage=True)
         self._engine = OpenVinoEngine(graph, origin=card.source, precision=self.precision)
         self._network = [network]  # its head only: a module's own layers are its attributes
         self.fc = network.fc

@@ -53,7 +53,8 @@ def draft_export(network: nn.Module, card: ModelCard, *, to: Target, calibration
     if calibration is not None and to != "openvino":
         raise UsageError("int8 is OpenVINO's here: give --to openvino with --int8")
     clip = card.network.clip
-    graph = onnx_graph(network, (clip.channels, clip.frames, clip.side_px, clip.side_px))
+    shape = (clip.channels, clip.frames, clip.side_px, clip.side_px)
+    graph = onnx_graph(network, shape, channels_last=to == "openvino")
     if to == "onnx":
         return Draft("onnx", False, {FILES["onnx"][0]: graph})
     model = read_graph(graph, origin="the export")

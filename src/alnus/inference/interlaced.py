@@ -5,6 +5,9 @@ joining it again copies the whole of it twice a block, which costs more than the
 convolution that feeds a block writes the two parts apart, and the first convolution of the block adds up what it makes
 of each. Shift, interpolation and weights of all four groups are one (4 T x 4 T) matrix over (frame, group), the order
 in which they lie in memory, so that one matrix product needs no transposition.
+
+OpenVINO keeps tensors with their channels last, and would copy them into that order and back. Laid out for it
+(`lay_channels_last`), each frame of the output is a weighted sum, channel by channel, of the five that can reach it.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from alnus.models.frame_resnet import BasicBlock, Bottleneck
 from alnus.models.interlacing import GROUPS, LARGEST_OFFSET, TemporalInterlace, frame_lag
 
 APART = 1e4  # frames: no hat function reaches from one group to another
+REACH = int(LARGEST_OFFSET)  # frames: what lies further off has no weight
 Parts = tuple[Tensor, ...]  # (frames, channels, height, width) each: what moves, and what stays
 
 
@@ -52,9 +56,12 @@ def _like(whole: nn.Conv2d, weight: Tensor) -> nn.Conv2d:
 
 
 def _summed(convolutions: list[nn.Module], parts: Parts) -> Tensor:
-    made = [convolution(part) for convolution, part in zip(convolutions, parts, strict=True)]
-    total: Tensor = made[0]
-    for further in made[1:]:
+    return _total([convolution(part) for convolution, part in zip(convolutions, parts, strict=True)])
+
+
+def _total(terms: list[Tensor]) -> Tensor:
+    total = terms[0]
+    for further in terms[1:]:
         total = total + further
     return total
 
@@ -63,9 +70,11 @@ class PlannedInterlace(nn.Module):
     """`TemporalInterlace` of the moving channels alone, without a gather, a transposition of pixels or a linear layer.
 
     Shape: (batch * frames, channels that move, height, width) -> the same.
+    channels_last: whether to suit an engine whose tensors lie so.
     """
 
     lag: Tensor
+    channels_last = False
 
     def __init__(self, interlace: TemporalInterlace) -> None:
         super().__init__()
@@ -98,10 +107,48 @@ class PlannedInterlace(nn.Module):
 
     def forward(self, moving: Tensor) -> Tensor:
         """Interlace the frames of every clip of the batch."""
+        return self._by_frames(moving) if self.channels_last else self._by_rows(moving)
+
+    def _by_rows(self, moving: Tensor) -> Tensor:
+        """Take one product over the rows (frame, group) as they lie in memory."""
         pixels = moving.flatten(2)  # one layout for the mean and the product: an engine reorders the tensor once
-        pooled = pixels.mean(2).reshape(-1, self.frames, moving.shape[1]).transpose(1, 2)
         rows = pixels.reshape(-1, self.rows, pixels[0].numel() // GROUPS)
-        return torch.matmul(self.matrix(pooled), rows).reshape(moving.shape)
+        return torch.matmul(self._matrix_of(pixels.mean(2)), rows).reshape(moving.shape)
+
+    def _by_frames(self, moving: Tensor) -> Tensor:
+        """Sum each frame of the output from its neighbours, weighted channel by channel."""
+        channels, height, width = moving.shape[1:]
+        whole = self._matrix_of(moving.mean((2, 3))).reshape(-1, self.frames, GROUPS, self.frames, GROUPS)
+        weights = whole.sum(4).transpose(2, 3)[..., None]  # (batch, T to, T from, 4, 1): between groups lie only zeros
+        run = channels // GROUPS
+        clips = _channels_last(moving).reshape(-1, self.frames, height * width, GROUPS, run)
+        frames = torch.tensor_split(clips, self.frames, 1)
+        moved = []
+        for frame in range(self.frames):
+            near = range(max(0, frame - REACH), min(self.frames, frame + REACH + 1))
+            moved.append(_total([frames[other] * weights[:, frame, other, None, None] for other in near]))
+        return torch.cat(moved, 1).reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+
+    def _matrix_of(self, means: Tensor) -> Tensor:
+        """Return the matrices from each frame's means (batch * T, channels)."""
+        return self.matrix(means.reshape(-1, self.frames, means.shape[1]).transpose(1, 2))
+
+
+def lay_channels_last(network: nn.Module) -> nn.Module:
+    """Lay a folded network's interlacing out for an engine that keeps channels last; the same numbers."""
+    for module in network.modules():
+        if isinstance(module, PlannedInterlace):
+            module.channels_last = True
+    return network
+
+
+def _channels_last(moving: Tensor) -> Tensor:
+    """Return (frames, height, width, channels) of what a ReLU made.
+
+    The ReLU changes nothing. OpenVINO 2026.4 reads a copy that it has made itself in any order; the output of a
+    convolution, which a later sum overwrites, it would transpose twice.
+    """
+    return functional.relu(moving).permute(0, 2, 3, 1)
 
 
 def _bias(conv: nn.Conv1d) -> Tensor:
@@ -114,14 +161,19 @@ def _frozen(values: Tensor) -> nn.Parameter:
 
 
 class PartedBlock(nn.Module):
-    """A residual block between parted tensors; `outputs` has one part in the last block."""
+    """A residual block between parted tensors; `outputs` has one part in the last block.
 
-    def __init__(self, block: BasicBlock | Bottleneck, outputs: tuple[int, ...]) -> None:
+    whole: the input comes in one part, as the stem leaves it. The first convolution then reads all of it, without a
+    weight for what moves, and that apart, moved.
+    """
+
+    def __init__(self, block: BasicBlock | Bottleneck, outputs: tuple[int, ...], *, whole: bool = False) -> None:
         super().__init__()
-        moving = _interlace(block).shifted
-        inputs = (moving, block.conv1.in_channels - moving)
+        channels, self.moving = block.conv1.in_channels, _interlace(block).shifted
+        inputs = (self.moving, channels - self.moving)
         self.interlace = PlannedInterlace(_interlace(block))
-        self.first = PartedConvolution(block.conv1, inputs, (block.conv1.out_channels,))
+        first = _twice(block.conv1, self.moving) if whole else block.conv1
+        self.first = PartedConvolution(first, (self.moving, channels) if whole else inputs, (first.out_channels,))
         self.middle = block.conv2 if isinstance(block, Bottleneck) else nn.Identity()
         last = block.conv3 if isinstance(block, Bottleneck) else block.conv2
         self.last = PartedConvolution(last, (last.in_channels,), outputs)
@@ -129,20 +181,35 @@ class PartedBlock(nn.Module):
         if block.downsample is not None:
             conv = block.downsample[0]
             assert isinstance(conv, nn.Conv2d)  # before its normalisation
-            self.shortcut = PartedConvolution(conv, inputs, outputs)
-        self.joined = len(outputs) == 1
+            self.shortcut = PartedConvolution(conv, (channels,) if whole else inputs, outputs)
+        self.outputs = list(outputs)
 
-    def forward(self, moving: Tensor, staying: Tensor) -> Parts:
+    def forward(self, *parts: Tensor) -> Parts:
         """Return the parts of the block's output."""
-        if self.shortcut is not None:
-            residual: Parts = self.shortcut(moving, staying)
-        else:
-            residual = (torch.cat([moving, staying], 1),) if self.joined else (moving, staying)
+        residual = self._residual(parts)
+        moving, staying = parts if len(parts) > 1 else (parts[0][:, : self.moving], parts[0])
         (out,) = self.first(self.interlace(moving), staying)
         out = functional.relu(out)
         if not isinstance(self.middle, nn.Identity):
             out = functional.relu(self.middle(out))
         return tuple(functional.relu(part + kept) for part, kept in zip(self.last(out), residual, strict=True))
+
+    def _residual(self, parts: Parts) -> Parts:
+        if self.shortcut is not None:
+            made: Parts = self.shortcut(*parts)
+            return made
+        if len(parts) == len(self.outputs):
+            return parts
+        return (torch.cat(parts, 1),) if len(self.outputs) == 1 else torch.split(parts[0], self.outputs, 1)
+
+
+def _twice(conv: nn.Conv2d, moving: int) -> nn.Conv2d:
+    """Return a convolution that reads the first channels apart, and all of them again with no weight for the first."""
+    weight = conv.weight.detach()
+    first, rest = weight[:, :moving], weight[:, moving:]
+    made = _like(conv, torch.cat([first, torch.zeros_like(first), rest], 1))
+    made.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach().clone())
+    return made
 
 
 class InterlacedResNet(nn.Module):
@@ -158,16 +225,17 @@ class InterlacedResNet(nn.Module):
         blocks = _blocks(network)
         moving = [_interlace(block).shifted for block in blocks]
         channels = [block.conv1.in_channels for block in blocks]
-        parts = (moving[0], channels[0] - moving[0])
-        self.stem = PartedConvolution(network.conv1, (network.conv1.in_channels,), parts)
+        self.stem = network.conv1
         following = [(part, whole - part) for part, whole in zip(moving[1:], channels[1:], strict=True)]
         outputs: list[tuple[int, ...]] = [*following, (network.fc.in_features,)]
-        self.blocks = nn.ModuleList(PartedBlock(*pair) for pair in zip(blocks, outputs, strict=True))
+        self.blocks = nn.ModuleList(
+            PartedBlock(block, parts, whole=block is blocks[0]) for block, parts in zip(blocks, outputs, strict=True)
+        )
         self.fc = network.fc
 
     def _last_stage(self, clip: Tensor) -> Tensor:
         x = clip.transpose(1, 2).flatten(0, 1)  # (batch * frames, channels, height, width)
-        parts: Parts = tuple(functional.max_pool2d(functional.relu(part), 3, 2, 1) for part in self.stem(x))
+        parts: Parts = (functional.max_pool2d(functional.relu(self.stem(x)), 3, 2, 1),)
         for block in self.blocks:
             parts = block(*parts)
         return parts[0]  # (batch * frames, channels, height / 32, width / 32)

@@ -195,7 +195,8 @@ def _from_graph(directory: Path, engine: EngineName, precision: str, device: str
         )
     network, card = load_model(directory)
     clip = card.network.clip
-    graph = onnx_graph(network, (clip.channels, clip.frames, clip.side_px, clip.side_px))
+    shape = (clip.channels, clip.frames, clip.side_px, clip.side_px)
+    graph = onnx_graph(network, shape, channels_last=engine == "openvino")
     lowered = _graph_precision(engine, precision)
     opened: Engine
     if engine == "onnx":

@@ -1,6 +1,7 @@
 """int8 for OpenVINO: weights and activations in 8 bits, the ranges taken from the user's own clips.
 
-What moves TIN's frames stays in floating point: the offsets, the matrix, and the channels that it moves.
+What moves TIN's frames stays in floating point: the offsets, the matrix, and the channels until they are moved; each
+moved frame is written in 8 bits at once.
 """
 
 from __future__ import annotations
@@ -45,22 +46,21 @@ def quantised(model: Any, clips: Tensor) -> Any:
 def _stays_floating(operation: Any) -> bool:
     kind = operation.get_type_name()
     if kind == "Convolution":
-        over_time = len(operation.output(0).get_partial_shape()) == 3  # TIN's offsets and weights
-        return over_time or _made_by(operation, "Reshape", "MatMul")  # of what was moved
+        return len(operation.output(0).get_partial_shape()) == 3  # over time: TIN's offsets and weights
     if kind == "MatMul":
         return bool(operation.input_value(1).get_node().get_type_name() != "Constant")
     if kind == "Add":
-        return any("Reshape" in _readers(reader) for reader in _readers(operation).get("Relu", []))  # will be moved
+        return _sums_products(operation) or _will_be_moved(operation)
     return kind in FLOATING
 
 
-def _made_by(operation: Any, *kinds: str) -> bool:
-    """Return whether an operation's first input comes from operations of these kinds, the nearest first."""
-    for kind in kinds:
-        operation = operation.input_value(0).get_node()
-        if operation.get_type_name() != kind:
-            return False
-    return True
+def _sums_products(operation: Any) -> bool:
+    return any(port.get_source_output().get_node().get_type_name() == "Multiply" for port in operation.inputs())
+
+
+def _will_be_moved(operation: Any) -> bool:
+    """Return whether an addition is copied by a ReLU behind its own, as what moves in time is (`lay_channels_last`)."""
+    return any("Relu" in _readers(reader) for reader in _readers(operation).get("Relu", []))
 
 
 def _readers(operation: Any) -> dict[str, list[Any]]:
