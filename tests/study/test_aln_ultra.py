@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -80,3 +81,8 @@ def test_simulated_files_are_known_as_such_though_the_table_does_not_say_so(run)
     assert "origin" not in pd.read_csv(run.parent / "cohort.csv")
     assert json.loads((run / "results.json").read_text())["phantom"] is True
     assert "PHANTOM COHORT" in (run / "report.html").read_text()
+
+
+def test_predictions_say_wherever_they_are_that_their_patients_were_simulated(run, tmp_path):
+    moved = shutil.copy(run / "predictions.csv", tmp_path / "elsewhere.csv")
+    assert "Simulated (phantom) patients" in CliRunner().invoke(app, ["evaluate", str(moved)]).stdout

@@ -39,15 +39,3 @@ def test_another_table_with_the_same_ids_gets_no_splits(finished_study, small_co
     rows.to_csv(tmp_path / "other.csv", index=False)
     found = predict(finished_study / "models" / "tin", tmp_path / "other.csv")
     assert {row["split"] or "" for row in found["predictions"]} == {""}
-
-
-def test_predictions_say_that_their_patients_were_simulated(finished_study, small_cohort, tiny_settings, tmp_path):
-    rows = pd.read_csv(small_cohort).assign(origin="phantom")
-    rows["video"] = [str(small_cohort.parent / video) for video in rows["video"]]
-    rows.to_csv(tmp_path / "cohort.csv", index=False)
-    words = ["study", tmp_path / "cohort.csv", "--preset", "small", "--models", "image", "--out", tmp_path / "run"]
-    quick = ["--set", "training.epochs=1", "--set", "explanation.cases=0"]
-    result = CliRunner().invoke(app, [*map(str, words), *tiny_settings, *quick], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    moved = (tmp_path / "run" / "predictions.csv").rename(tmp_path / "elsewhere.csv")
-    assert "Simulated (phantom) patients" in CliRunner().invoke(app, ["evaluate", str(moved)]).stdout
