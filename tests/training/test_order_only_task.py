@@ -17,7 +17,7 @@ from alnus.training import fit
 
 FRAMES = 9  # odd: the middle frame, which the image network sees, is the same forwards and backwards
 SIDE_PX = 64
-TRAIN, VALIDATION, TEST = 130, 40, 120
+TRAIN, VALIDATION, TEST = 130, 30, 90
 # of the preset's 16; a shorter cosine, not a cut one
 EPOCHS = {"tin": 12, "r2plus1d": 3, "resnet3d": 3, "x3d": 3, "mvit": 4, "image": 4}
 
@@ -75,7 +75,7 @@ def _test_areas(name: str, films: tuple[Films, list[list[Sample]]], directory: P
     return {how: float(roc_auc_score(table["label"].astype(int), table["score"])) for how, table in tables.items()}
 
 
-# 60 against 60 patients: the AUC's standard error at chance is 0.053, so 0.16 is three of them
+CHANCE = 0.18  # 45 against 45 patients: the AUC's standard error at chance is 0.061, and this three of them
 LONG = pytest.mark.skipif(not os.environ.get("ALNUS_LONG_TESTS"), reason="half a minute each: set ALNUS_LONG_TESTS=1")
 
 
@@ -87,11 +87,11 @@ def test_a_video_network_tells_forwards_from_backwards_and_reversal_turns_it_rou
     areas = _test_areas(name, films, tmp_path)
     assert areas["intact"] > 0.95
     assert areas["reversed"] < 0.05
-    assert {how for how in areas if abs(areas[how] - 0.5) < 0.16} == {"shuffled", "frozen", "single"}
+    assert {how for how in areas if abs(areas[how] - 0.5) < CHANCE} == {"shuffled", "frozen", "single"}
 
 
 @pytest.mark.slow
 def test_the_image_network_cannot_tell_forwards_from_backwards(films, tmp_path):
     areas = _test_areas("image", films, tmp_path)
     assert list(areas) == ["intact"]
-    assert abs(areas["intact"] - 0.5) < 0.16
+    assert abs(areas["intact"] - 0.5) < CHANCE
