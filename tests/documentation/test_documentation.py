@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from alnus.cli import app
 from alnus.config import load_preset, resolve
+from alnus.phantom import PhantomConfig
 from cohorts import spot_cine, write_avi
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,12 +80,19 @@ def hurried(name: str) -> dict:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages_with(commands))
 def test_each_command_that_a_page_shows_does_what_it_says(page, desk, monkeypatch):
-    """As it stands, but for the preset's epochs, clip size and heatmaps: what is learned is tested elsewhere."""
+    """As it stands, but for the preset's epochs, clip size and heatmaps: what is learned is tested elsewhere.
+
+    So are large pictures: a phantom's are of a quarter of the size. A study that the README shows too is run there.
+    """
     monkeypatch.chdir(desk)
     monkeypatch.setattr("alnus.config.load_preset", hurried)
+    monkeypatch.setattr("alnus.phantom.PhantomConfig", partial(PhantomConfig, scale=0.25))
+    elsewhere = [] if page == PAGES[0] else [line for line in commands(PAGES[0]) if line.startswith("alnus study")]
     monkeypatch.setenv("XDG_CONFIG_HOME", str(desk / "config"))  # the key of de-identification is made there
     for line in commands(page):
         words = shlex.split(line)
+        if line in elsewhere:  # its run stands on the desk
+            continue
         if words[0] == "make":
             subprocess.run(["make", "-n", "-C", str(ROOT), *words[1:]], check=True, capture_output=True)
             continue
