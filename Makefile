@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 
+.NOTPARALLEL:  # two that fill the same environment must not do so at once
 .PHONY: demo test lint docs bench clean help
 
 help:  ## list the targets
@@ -21,9 +22,9 @@ $(READY): $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-$(READY_DEV): $(READY)
+$(READY_DEV): $(BIN)/python pyproject.toml constraints.txt  # all of $(READY)'s too, in one go
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+	@touch $(READY) $@
 
 demo: $(READY)  ## simulate a small cohort, run the whole study on it, say where the report is
 	$(BIN)/alnus demo --out $(DEMO)
