@@ -26,8 +26,9 @@ from alnus.media.limits import MEBIBYTE, DecodeLimits
 from alnus.media.pool import READY, SPENT
 from alnus.media.refusal import OutOfMemory, Refused
 
-_READERS = ("alnus.media.entry", "alnus.media.video", "av.subtitles.stream")  # the last at the first file, else
-_DICOM_READER = "alnus.media.dicom.reading"  # a fifth of the time that a process takes to start
+_INGESTION = ("alnus.media.entry",)
+_READERS = {True: ("alnus.media.dicom.reading",), False: ("alnus.media.video", "av.subtitles.stream")}
+"""Of DICOM, and of the rest: each is a third of the time that a process takes to start. PyAV imports the last late."""
 _INPUT = 0  # the descriptor of standard input
 _GROWN_BYTES = 256 * MEBIBYTE  # kept by allocators or lost by a codec: a process that holds so much more is replaced
 
@@ -35,8 +36,8 @@ _GROWN_BYTES = 256 * MEBIBYTE  # kept by allocators or lost by a codec: a proces
 def answer_to(task: dict[str, Any]) -> dict[str, Any]:
     """Do a task within its budget; else {"refused": reason} or {"store": what keeps the store from being written}."""
     limits = DecodeLimits(**task["limits"])
-    if _is_dicom(task["path"]):
-        import_module(_DICOM_READER)
+    for name in _READERS[_is_dicom(task["path"])]:  # here, so that the file does not pay for them out of its budget
+        import_module(name)
     budget = Budget(limits, _source_bytes(task))
     try:
         with budget:
@@ -75,10 +76,12 @@ def _source_bytes(task: dict[str, Any]) -> int:
     return total
 
 
-def main(answer_of: Callable[[dict[str, Any]], dict[str, Any]] = answer_to, imports: Sequence[str] = _READERS) -> None:
+def main(
+    answer_of: Callable[[dict[str, Any]], dict[str, Any]] = answer_to, imports: Sequence[str] = _INGESTION
+) -> None:
     """Answer until the input ends, which it does when the asking process ends. imports: modules, before it is ready."""
     fence()
-    for name in imports:  # here, so that the first file does not pay for them out of its budget
+    for name in imports:
         import_module(name)
     tasks: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()

@@ -34,7 +34,6 @@ from alnus.media.jpeg import Place
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
 from alnus.media.refusal import Refused
-from alnus.media.video import open_stream
 
 Finish = Callable[[int, Samples, Space, int], Pixels]
 """(position in the cine, samples, their space, bits of a sample) -> the frame as it was asked for."""
@@ -49,6 +48,8 @@ def video_stream(file: DicomFile, *, limits: DecodeLimits, colours: Colours, thr
     data = joined(file.source, fragments.items)
     kind = sniffed(data[:HEAD_BYTES])
     container = kind if kind in VIDEOS else VIDEO_SYNTAXES[file.syntax]
+    from alnus.media.video import open_stream  # few files are of these: PyAV takes 0.05 s to import
+
     return open_stream(BytesIO(data), container, limits=limits, colours=colours, threads=threads)
 
 

@@ -149,6 +149,8 @@ def _is_spot(low: Pixels, place: tuple[slice, slice], thick_px: int) -> bool:
     )
     around = low[window]
     bright = 2 * around.astype(np.uint16) >= int(around[inside].max()) + int(around.min())
+    if not opened(bright, thick_px).any():  # nor is then anything of it thick
+        return False
     labels, _ = label(bright)
     spot = labels == int(np.bincount(labels[inside].ravel())[1:].argmax()) + 1
     rows, columns = (np.ptp(np.flatnonzero(spot.any(axis=axis))) + 1 for axis in (1, 0))
