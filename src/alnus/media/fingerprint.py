@@ -26,6 +26,8 @@ CALM_SHARE = 0.2
 """A place is still, too, where it varies by less than this share of the median of the places that do vary."""
 CONTRAST_FLOOR = 1.5
 """Grey levels added to the local contrast, so that flat areas do not become noise."""
+NO_WEIGHT = 1e-9
+"""A Gaussian's weight that is taken for 0: float32 numbers below 1e-38 make products of matrices five times as slow."""
 WHOLE = (0.0, 1.0, 0.0, 1.0)
 
 
@@ -97,6 +99,7 @@ def smoothing_matrix(side: int, sigma: float) -> FloatArray:
     """Return the matrix (side, side) that smooths with a Gaussian; its rows sum to one at the edges, too."""
     distance = np.arange(side)[:, None] - np.arange(side)
     weights = np.exp(-0.5 * (distance / sigma) ** 2)
+    weights[weights < NO_WEIGHT] = 0
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 

@@ -188,12 +188,16 @@ def _read_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline(_LONGEST_ANSWER)
 
 
-def answered(tasks: Sequence[Task], *, workers: int, timeout_s: float) -> Iterator[tuple[int, Answer]]:
+def answered(
+    tasks: Sequence[Task], *, workers: int, timeout_s: float, module: str = DECODER
+) -> Iterator[tuple[int, Answer]]:
     """Yield (index of the task, its answer) as they come. Every process is ended when the iteration ends.
+
+    module: what the processes run.
 
     While it goes on, SIGTERM and SIGHUP end this process by SystemExit, so that what is open is closed.
     """
-    crew = [Worker(timeout_s=timeout_s) for _ in range(min(workers, len(tasks)))]
+    crew = [Worker(timeout_s=timeout_s, module=module) for _ in range(min(workers, len(tasks)))]
     idle: SimpleQueue[Worker] = SimpleQueue()
     for worker in crew:
         idle.put(worker)

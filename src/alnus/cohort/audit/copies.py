@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from alnus.cohort.audit.alignment import NONE, Alignment, align
-from alnus.cohort.audit.search import Candidate, candidates
-from alnus.media.fingerprint import Fingerprint, fingerprint
-from alnus.media.store import CineStore
+from alnus.cohort.audit.kept import Prints
+from alnus.cohort.audit.search import Candidate, Searcher, candidates
+from alnus.media.fingerprint import Fingerprint
+
+Progress = Callable[[str, int, int], None]
 
 SAME: tuple[tuple[float, float], ...] = ((0.8, 0.75), (0.9, 0.3))
 """Least `score` and `change` of a copy: pairs of which one must hold. The second is for a second of a calm cine, where
@@ -19,10 +19,16 @@ LIKELY = 0.5
 """Least score of the coarse search that is worth an alignment; copies have 0.6 and more."""
 CLEAR = 0.75
 """Score of the coarse search from which a copy that plays backwards is looked for."""
+DOUBTFUL = 0.8
+"""Strength from which an alignment is sought once more; of those that became a copy's by it the least had 0.89."""
 PART = 0.8
 """Share of a cine below which only a part of it is in the other."""
 LEAST_COPIED = 4
 """Thumbnails that a cine needs to be compared: fewer are stills."""
+
+TOGETHER = 12
+"""Pairs that are aligned in one piece of work, a second or less."""
+SEARCHING, COMPARING = "looking for copies", "comparing videos"
 
 
 @dataclass(frozen=True)
@@ -55,45 +61,70 @@ class Copy:
         return ", ".join(told) or "the whole video"
 
 
-def prints_of(
-    store: CineStore, videos: Sequence[str], *, progress: Callable[[int, int], None] | None = None
-) -> list[Fingerprint]:
-    """Return the fingerprints of videos of a store, 0.4 MB each. Raises MediaError for a damaged entry."""
-    prints = []
-    for done, video in enumerate(videos, start=1):
-        frames, rate_hz = store.frames(video), store.entry(video).frame_rate_hz or 1.0
-        prints.append(fingerprint(frames, np.arange(len(frames)) / rate_hz))
-        if progress is not None:
-            progress(done, len(videos))
-    return prints
+Unit = tuple[tuple[Candidate, Candidate], ...]
+"""What was proposed for two cines: both orders, plain or mirrored or both."""
+Aligner = Callable[[Sequence[Sequence[Unit]]], Iterator[tuple[int, list[Copy | None]]]]
+"""Yields (index of the block, the copies of its units) in any order."""
 
 
-def copies(prints: Sequence[Fingerprint], *, progress: Callable[[int, int], None] | None = None) -> list[Copy]:
+def copies(prints: Prints, *, progress: Progress | None = None) -> list[Copy]:
     """Return every pair of cines that share frames, in order of position."""
     return [pair for pair in likely_pairs(prints, progress=progress) if pair.strength >= 1]
 
 
-def likely_pairs(prints: Sequence[Fingerprint], *, progress: Callable[[int, int], None] | None = None) -> list[Copy]:
-    """Return the pairs of cines that could be aligned, copies (strength of 1 and more) and others, by position."""
-    usable = [index for index, cine in enumerate(prints) if len(cine.thumbs) >= LEAST_COPIED]
-    chosen = [prints[index] for index in usable]
-    pairs = candidates(chosen)
-    best: dict[tuple[int, int], Copy] = {}
-    for done, orders in enumerate(pairs, start=1):
+def likely_pairs(
+    prints: Prints,
+    *,
+    searcher: Searcher | None = None,
+    aligner: Aligner | None = None,
+    progress: Progress | None = None,
+) -> list[Copy]:
+    """Return the pairs of cines that could be aligned, copies (strength of 1 and more) and others, by position.
+
+    searcher, aligner: where the work is done; None: here. progress: called with (what is being done, done, in all).
+    """
+    tell = progress or (lambda what, done, total: None)
+    usable = [index for index in range(len(prints)) if len(prints[index].thumbs) >= LEAST_COPIED]
+    chosen = prints if len(usable) == len(prints) else [prints[index] for index in usable]
+    pairs = candidates(chosen, searcher=searcher, progress=lambda done, total: tell(SEARCHING, done, total))
+    units = _units_of(pairs)
+    blocks = [units[start : start + TOGETHER] for start in range(0, len(units), TOGETHER)]
+    done, found = 0, []
+    for block, those in aligner(blocks) if aligner else _here(chosen, blocks):
+        found += [copy for copy in those if copy is not None]
+        done += len(blocks[block])
+        tell(COMPARING, done, len(units))
+    named = [replace(copy, first=usable[copy.first], second=usable[copy.second]) for copy in found]
+    return sorted(named, key=lambda copy: sorted((copy.first, copy.second)))
+
+
+def _here(prints: Prints, blocks: Sequence[Sequence[Unit]]) -> Iterator[tuple[int, list[Copy | None]]]:
+    for index, block in enumerate(blocks):
+        yield index, [aligned(prints, unit) for unit in block]
+
+
+def _units_of(pairs: Sequence[tuple[Candidate, Candidate]]) -> list[Unit]:
+    """Return what belongs to the same two cines together, by position: one cine is then compared in one go."""
+    units: dict[tuple[int, int], Unit] = {}
+    for orders in pairs:
+        key = (orders[0].first, orders[0].second)
+        units[key] = (*units.get(key, ()), orders)
+    return [units[key] for key in sorted(units)]
+
+
+def aligned(prints: Prints, unit: Unit) -> Copy | None:
+    """Return the strongest alignment of two cines, None where they cannot be aligned."""
+    best: Copy | None = None
+    for orders in unit:
         for order in sorted(orders, key=lambda candidate: -candidate.score):
-            first, second = usable[order.first], usable[order.second]
-            key = (min(first, second), max(first, second))
-            known = best[key].strength if key in best else 0.0
-            if order.score < LIKELY or known >= 1:
+            if order.score < LIKELY or (best is not None and best.strength >= 1):
                 continue
-            found = Copy(first, second, _aligned(chosen[order.first], chosen[order.second], order))
+            found = Copy(order.first, order.second, _aligned(prints[order.first], prints[order.second], order))
             if found.alignment is NONE:  # the likelier order has nothing: nor has the other
                 break
-            if found.strength > known:
-                best[key] = found
-        if progress is not None:
-            progress(done, len(pairs))
-    return [best[key] for key in sorted(best)]
+            if best is None or found.strength > best.strength:
+                best = found
+    return best if best is not None and best.strength > 0 else None
 
 
 def _aligned(first: Fingerprint, second: Fingerprint, order: Candidate) -> Alignment:
@@ -102,18 +133,13 @@ def _aligned(first: Fingerprint, second: Fingerprint, order: Candidate) -> Align
     Frames that agree so well, but along no line, are tried backwards.
     """
     found = align(first, second, order.window, mirrored=order.mirrored)
-    if found is not NONE and _strength(found) < 1:
+    if DOUBTFUL <= _strength(found) < 1:
         again = align(first, second, found.window, mirrored=order.mirrored)
         found = max(found, again, key=_strength)
     if order.score < CLEAR or _strength(found) >= 1:
         return found
-    back = align(first, _backwards(second), order.window, mirrored=order.mirrored)
-    return max(found, replace(back, speed=-back.speed), key=_strength)
-
-
-def _backwards(cine: Fingerprint) -> Fingerprint:
-    frames, times_s = cine.total - 1 - cine.frames[::-1], cine.times_s[-1] - cine.times_s[::-1]
-    return replace(cine, thumbs=cine.thumbs[::-1], frames=frames, times_s=times_s)
+    back = align(first, second, order.window, mirrored=order.mirrored, is_backwards=True)
+    return max(found, back, key=_strength)
 
 
 def _strength(alignment: Alignment) -> float:

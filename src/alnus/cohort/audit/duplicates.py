@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from alnus.cohort.audit.copies import copies, prints_of
+from alnus.cohort.audit.crew import store_copies
 from alnus.cohort.audit.files import grouped, same_bytes, same_file
 from alnus.cohort.audit.findings import AuditFinding
 from alnus.cohort.reading import first_few, quoted
@@ -40,15 +40,14 @@ def audit_files(paths: Mapping[str, Path], store: CineStore | None, owners: Owne
 
 
 def audit_content(
-    store: CineStore, videos: list[str], owners: Owners, *, progress: Callable[[str, int, int], None]
+    store: CineStore, videos: list[str], owners: Owners, *, workers: int, progress: Callable[[str, int, int], None]
 ) -> list[AuditFinding]:
     """Return the pairs of videos of a store that show the same recording, found by their fingerprints.
 
     Of videos with the same frames only the first is compared: the others have been found by their checksum.
     """
     firsts = list({store.entry(video).checksum: video for video in reversed(videos)}.values())[::-1]
-    prints = prints_of(store, firsts, progress=lambda done, total: progress("fingerprints", done, total))
-    found = copies(prints, progress=lambda done, total: progress("comparing videos", done, total))
+    found = store_copies(store, firsts, workers=workers, progress=progress)
     return [
         _found("same_recording", (firsts[c.first], firsts[c.second]), f"show the same recording ({c.words()})", owners)
         for c in found

@@ -37,13 +37,15 @@ def audit_cohort(
     splits: pd.DataFrame | None = None,
     store: CineStore | None = None,
     seed: int = 0,
+    workers: int = 0,
     progress: Progress | None = None,
 ) -> AuditReport:
     """Audit a cohort for copies, leaks between splits, confounding, shortcuts and names.
 
     splits: one row a patient, `patient_id` and `split` (`assign_splits`, a run's splits.csv); None: the table's own.
     store: the cine store of this cohort; without it no frames are compared and no store's fact is tested.
-    progress: called with (what is being done, done, in all). Nothing is written.
+    workers: processes that compare the videos, 0 = one a core. progress: called with (what is being done, done, in
+    all). Nothing is written.
     Raises CohortError where `splits` lacks a column or puts a patient into two splits, MediaError for a damaged store.
     """
     tell = progress or (lambda what, done, total: None)
@@ -63,7 +65,7 @@ def audit_cohort(
     else:
         held = set(store.videos())
         stored = [video for video in videos if video in held]
-        findings += audit_content(store, stored, owners, progress=tell)
+        findings += audit_content(store, stored, owners, workers=workers, progress=tell)
         looked.append(f"the frames of {len(stored)} of {len(videos)} videos")
     more = list(_shortcuts(cohort, people, store, seed, tell, looked, not_looked))
     return AuditReport(tuple(findings + more), tuple(looked), tuple(not_looked))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alnus.cohort.audit.alignment import Window
+from alnus.cohort.audit.kept import Prints
 from alnus.media.fingerprint import WHOLE, BoolArray, Fingerprint, FloatArray, bands
 
 SIDE = 16
@@ -36,8 +37,10 @@ WINDOWS: tuple[Window, ...] = (
     WHOLE,
     *((top, 1 - bottom, left, 1 - right) for top, bottom, left, right in itertools.product(CROPS, repeat=4)),
 )
-BLOCK = 6_000_000
-"""Similarities that are held at once, 4 bytes each."""
+BLOCK = 300_000
+"""Similarities that are held at once, 4 bytes each: they stay in the processor's cache."""
+ROWS = 8
+"""Cines that are looked for in one piece of work."""
 SPARSE = (2, 2)
 """In a large cohort every so manieth query is first looked for in every so manieth frame of every cine."""
 ASKED = 48
@@ -83,33 +86,82 @@ def _unit(vectors: FloatArray) -> FloatArray:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6), np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class Field:
+    """In what frames are looked for. dense: unit vectors (cines, DENSE, KEPT). basis: (256, KEPT), see `_basis`."""
+
+    dense: FloatArray
+    basis: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """How well some cines' frames are found in all others: (2, rows, cines), plain and mirrored, -1 where not asked.
+
+    which: the window, by its place in WINDOWS, in which they are found best.
+    """
+
+    scores: NDArray[np.float16]
+    which: NDArray[np.uint8]
+
+
+Searcher = Callable[[Field, Sequence[range]], Iterator[tuple[int, Rows]]]
+"""Yields (index of the block of rows, what was found) in any order."""
+
+
 def candidates(
-    prints: Sequence[Fingerprint], *, each: int = EACH, progress: Callable[[int, int], None] | None = None
+    prints: Prints,
+    *,
+    each: int = EACH,
+    searcher: Searcher | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[tuple[Candidate, Candidate]]:
     """Return the pairs that most likely share frames, each in both orders.
 
-    each: others a cine, plain; half as many mirrored.
+    each: others a cine, plain; half as many mirrored. searcher: where the work is done; None: here.
 
-    Cost: for N cines at most N² x 5 + N x 900 MFLOP (those of 320 frames and more; of 100 frames a third) and N² x 6
-    bytes.
+    Cost: for N cines at most N² x 5 + N x 900 MFLOP (those of 320 frames and more; of 100 frames a third), and
+    N² x 6 + N x 82,000 bytes.
     """
     count = len(prints)
     if count < 2:
         return []
-    raw = np.concatenate([_vectors(p.thumbs[_evenly(len(p.thumbs), DENSE)], _compared(p), WHOLE) for p in prints])
-    basis = _basis(raw)
-    dense = _unit(raw @ basis).reshape(count, DENSE, KEPT)
+    field = _field(prints)
     scores = np.full((2, count, count), -1, np.float16)
     which = np.zeros((2, count, count), np.uint8)
-    for index, cine in enumerate(prints):
-        windows = _through_windows(cine)  # (queries, windows, 256)
-        for side in range(2):
-            queries = _unit((_mirrored(windows) if side else windows) @ basis)
-            near = _nearest(queries, dense)
-            scores[side, index, near], which[side, index, near] = _scores(queries, dense[near])
+    blocks = [range(start, min(start + ROWS, count)) for start in range(0, count, ROWS)]
+    done = 0
+    for block, rows in searcher(field, blocks) if searcher else _here(prints, field, blocks):
+        scores[:, blocks[block]], which[:, blocks[block]] = rows.scores, rows.which
+        done += len(blocks[block])
         if progress is not None:
-            progress(index + 1, count)
+            progress(done, count)
     return _likely(scores, which, each)
+
+
+def _here(prints: Prints, field: Field, blocks: Sequence[range]) -> Iterator[tuple[int, Rows]]:
+    for index, block in enumerate(blocks):
+        yield index, searched(prints, field, block)
+
+
+def _field(prints: Prints) -> Field:
+    cines = (prints[index] for index in range(len(prints)))
+    raw = np.concatenate([_vectors(c.thumbs[_evenly(len(c.thumbs), DENSE)], _compared(c), WHOLE) for c in cines])
+    basis = _basis(raw)
+    return Field(_unit(raw @ basis).reshape(len(prints), DENSE, KEPT), basis)
+
+
+def searched(prints: Prints, field: Field, rows: Sequence[int]) -> Rows:
+    """Return how well the frames of some cines are found in all others."""
+    scores = np.full((2, len(rows), len(prints)), -1, np.float16)
+    which = np.zeros((2, len(rows), len(prints)), np.uint8)
+    for place, index in enumerate(rows):
+        windows = _through_windows(prints[index])  # (queries, windows, 256)
+        for side in range(2):
+            queries = _unit((_mirrored(windows) if side else windows) @ field.basis)
+            near = _nearest(queries, field.dense)
+            scores[side, place, near], which[side, place, near] = _scores(queries, field.dense[near])
+    return Rows(scores, which)
 
 
 def _through_windows(cine: Fingerprint) -> FloatArray:
