@@ -71,6 +71,19 @@ def test_what_libjpeg_does_not_decode_ffmpeg_does(film, monkeypatch):
     np.testing.assert_array_equal(luma_frames(film)[2], open_cine(film).frames)
 
 
+def test_where_libjpeg_does_not_decode_the_first_frame_ffmpeg_decodes_all(film, monkeypatch):
+    right, calls = jpeg.jpeg_luma, []
+
+    def failing_at_first(data, out):
+        calls.append(data)
+        if len(calls) == 1:
+            raise ValueError("broken data stream")
+        return right(data, out)
+
+    monkeypatch.setattr(jpeg, "jpeg_luma", failing_at_first)
+    np.testing.assert_array_equal(luma_frames(film)[2], open_cine(film).frames)
+
+
 def test_a_stream_whose_header_readers_take_differently_is_left_to_ffmpeg(film, monkeypatch):
     monkeypatch.setattr(Parser, "__call__", lambda self, frame: replace(parsed(frame), is_plain=False))
     np.testing.assert_array_equal(luma_frames(film)[2], open_cine(film).frames)
