@@ -109,7 +109,8 @@ class TemporalInterlace(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Interlace the frames of every clip of the batch."""
-        moving, staying = x[:, : self.shifted], x[:, self.shifted :]
+        # a split, not two slices: the gradient is joined once, where each slice's would be padded with zeros and added
+        moving, staying = torch.split(x, [self.shifted, x.shape[1] - self.shifted], 1)
         clips = moving.reshape(-1, self.frames, *moving.shape[1:])  # (batch, frames, shifted, height, width)
         grouped = moving.reshape(-1, self.frames, GROUPS, moving[0].numel() // GROUPS).transpose(1, 2)
         moved = torch.matmul(self.matrices(clips), grouped)  # (batch, 4, frames, features)
