@@ -1,7 +1,7 @@
 """Ingestion against bare decoding, and reading frames out of the store: ratios of one run, from the command line.
 
-Bare decoding is the same decoder (PyAV, pydicom) on as many processes with one thread each, every frame's luma taken as
-a numpy array and dropped; it is what no ingestion can undercut. Both are timed with the start of their processes, in
+Bare decoding (ingestion_bare.py) is PyAV or pydicom on as many processes with one thread each, every frame's luma taken
+as a numpy array and dropped. Both are timed with the start of their processes, in
 turns; the ratios, of wall time and of processor time (which other work on the machine disturbs less), are medians over
 the rounds. Reading takes 16 random frames of a random cine as arrays, cold (its
 pages are dropped from the page cache before) and warm. Writes ingestion.md beside this file.
@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -32,13 +31,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.pixels import iter_pixels
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage, generate_uid
 
 from alnus.media import CineStore, IngestItem, ingest
 from alnus.provenance import machine, now, versions
 
 HERE = Path(__file__).resolve().parent
+BARE = HERE / "ingestion_bare.py"
 Frames = NDArray[np.uint8]
 DISTINCT = 4  # files are made so many times with different pictures, and copied
 CODECS = {  # container, codec, pixel format
@@ -133,30 +132,6 @@ def make(kind: str, folder: Path, videos: int, frames: int, size: tuple[int, int
     return paths
 
 
-def bare_luma(path: Path) -> Iterator[Frames]:
-    """Yield each frame's luma as the decoder leaves it, in an array of its own."""
-    with path.open("rb") as stream:
-        head = stream.read(2048)
-    is_dicom = head[128:132] == b"DICM"
-    if is_dicom:
-        plugin = "pillow" if JPEGBaseline8Bit.encode() in head else ""  # the fastest; else pydicom takes another
-        for pixels in iter_pixels(path, raw=True, decoding_plugin=plugin):
-            yield np.asarray(Image.fromarray(pixels).convert("L")) if pixels.ndim == 3 else pixels.copy()
-        return
-    with av.open(str(path)) as media:
-        stream = media.streams.video[0]
-        stream.codec_context.thread_count = 1
-        for frame in media.decode(stream):
-            plane = frame.planes[0]
-            lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-            yield lines[: plane.height, : plane.width].copy()
-
-
-def decode_all(paths: list[str]) -> None:
-    """Decode files one after another: what one process of the bare side does."""
-    print(sum(1 for path in paths for _ in bare_luma(Path(path))))
-
-
 def clocks() -> NDArray[np.float64]:
     """Return wall time and the processor time of this process and of its children that have ended, in seconds."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -170,7 +145,7 @@ def bare(paths: list[Path], workers: int) -> NDArray[np.float64]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     crew = [
         subprocess.Popen(
-            [sys.executable, __file__, "--decode", *map(str, paths[index::workers])],
+            [sys.executable, str(BARE), *map(str, paths[index::workers])],
             env=environment,
             stdout=subprocess.DEVNULL,
         )
@@ -249,16 +224,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=FORMATS, metavar="FORMAT")
     parser.add_argument("--folder", type=Path, help="keep the videos here; default: a temporary folder")
     parser.add_argument("--write", action="store_true", help="write ingestion.md")
-    parser.add_argument("--decode", nargs="+", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main() -> None:
     """Make the videos, measure, print the table."""
     options = arguments()
-    if options.decode:
-        decode_all(options.decode)
-        return
     with tempfile.TemporaryDirectory() as name:
         measured(options, options.folder or Path(name))
 
