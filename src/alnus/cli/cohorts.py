@@ -164,6 +164,7 @@ def check(
         list[Path] | None,
         typer.Option(help="With --identity: sources whose headers' values are looked for (repeatable)."),
     ] = None,
+    workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
     """Check a cohort before a study: table, files, partitions, copies, leaks, confounding, shortcuts. Writes nothing.
@@ -186,7 +187,16 @@ def check(
         raise typer.Exit(MediaError.exit_status if finds else 0)
     if len(paths) != 1:
         raise UsageError("name one cohort table, or use --identity to look through files and folders")
-    found = check_cohort(paths[0], folds=folds, audit=audit, store=store, splits=splits, seed=seed, reporter=Terminal())
+    found = check_cohort(
+        paths[0],
+        folds=folds,
+        audit=audit,
+        store=store,
+        splits=splits,
+        seed=seed,
+        workers=workers,
+        reporter=Terminal(),
+    )
     if as_json:
         print_json(found.as_json())
     for line in [] if as_json else found.lines():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,12 +60,14 @@ def check_cohort(
     store: Path | None = None,
     splits: Path | None = None,
     seed: int = 0,
+    workers: int = 0,
     reporter: Reporter,
 ) -> CohortCheck:
     """Check a cohort's table, files and partitions, and audit it for leaks, confounding and shortcuts.
 
     store: the cohort's cine store; without one the videos are decoded into a temporary one. splits: a run's splits.csv;
-    without it the partitions that a study with this seed would make. Nothing is left behind.
+    without it the partitions that a study with this seed would make. workers: processes, 0 = one a core. Nothing is
+    left behind.
     Raises CohortError for a wrong table, missing files or an impossible split; MediaError for a damaged store.
     """
     cohort = load_cohort(source)
@@ -80,7 +82,7 @@ def check_cohort(
         return CohortCheck(counts, None, ())
     from alnus.cohort.audit import audit_cohort
 
-    with _stored(cohort, store, reporter) as cines, reporter.progress("Auditing") as progress:
+    with _stored(cohort, store, workers, reporter) as cines, _by_stage(reporter) as progress:
         damaged = tuple(cines.verify()) if store is not None else ()
         # of folds one assignment is as good as another: every patient is tested once
         report = audit_cohort(
@@ -88,7 +90,8 @@ def check_cohort(
             splits=None if folds else table,
             store=cines,
             seed=seed,
-            progress=lambda what, done, total: progress(done, total),
+            workers=workers,
+            progress=progress,
         )
     return CohortCheck(counts, report, damaged)
 
@@ -123,13 +126,29 @@ def _counts(cohort: Cohort, splits: pd.DataFrame) -> dict[str, Any]:
 
 
 @contextmanager
-def _stored(cohort: Cohort, store: Path | None, reporter: Reporter) -> Iterator[CineStore]:
+def _by_stage(reporter: Reporter) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function of (what is being done, done, in all) that shows each stage by a bar of its own."""
+    with ExitStack() as bar:
+        shown, move = "", None
+
+        def tell(what: str, done: int, total: int) -> None:
+            nonlocal shown, move
+            if move is None or what != shown:
+                bar.close()
+                shown, move = what, bar.enter_context(reporter.progress(what.capitalize()))
+            move(done, total)
+
+        yield tell
+
+
+@contextmanager
+def _stored(cohort: Cohort, store: Path | None, workers: int, reporter: Reporter) -> Iterator[CineStore]:
     if store is not None:
         yield CineStore(store)
         return
     with tempfile.TemporaryDirectory(prefix="alnus-") as folder:
         with reporter.progress("Reading videos") as progress:
-            report = ingest(ingest_items(cohort), Path(folder), progress=progress)
+            report = ingest(ingest_items(cohort), Path(folder), workers=workers, progress=progress)
         for item in report.excluded:
             reporter.say(f"cannot be read: {item.video}: {item.reason}")
         yield CineStore(Path(folder))
