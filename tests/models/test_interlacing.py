@@ -121,3 +121,17 @@ def test_offsets_start_at_half_a_frame_and_weights_at_one_on_an_empty_clip():
     torch.nn.init.zeros_(offset_net.fc2.weight)
     torch.testing.assert_close(offset_net(pooled), torch.full((1, 2), 0.5), atol=1e-4, rtol=0)
     torch.testing.assert_close(weight_net(pooled), torch.ones(1, 2, 8))
+
+
+def test_channels_last_moves_the_same_and_stays_so_with_the_same_gradients():
+    torch.manual_seed(0)
+    interlace = TemporalInterlace(32, 5).double()
+    x = torch.randn(2 * 5, 32, 6, 7, dtype=torch.float64)
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = x.clone(memory_format=layout).requires_grad_()
+        moved = interlace(given)
+        assert moved.is_contiguous(memory_format=layout)
+        gradients = torch.autograd.grad((moved**3).sum(), [given, *interlace.parameters()])
+        found.append((moved, *gradients))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=1e-12)

@@ -195,6 +195,14 @@ def test_two_processes_end_in_the_weights_of_one(tmp_path):
     assert _curve(tmp_path / "one")[0]["val_auc"] == _curve(tmp_path / "two")[0]["val_auc"]
 
 
+@pytest.mark.parametrize("name", ["resnet3d", "r2plus1d"])
+def test_channels_last_learns_what_the_other_layout_learns(name, tmp_path):
+    for layout in ("contiguous", "channels_last"):
+        train_tiny(tmp_path / layout, name=name, max_steps=1, memory_format=layout)
+    learnt, other = _weights(tmp_path / "contiguous"), _weights(tmp_path / "channels_last")
+    torch.testing.assert_close(other, learnt, rtol=0, atol=1e-4)
+
+
 def test_frozen_normalisation_keeps_its_statistics(tmp_path):
     train_tiny(tmp_path, freeze_norm=True, max_steps=2)
     means = [value for key, value in _weights(tmp_path).items() if key.endswith("running_mean")]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from alnus.errors import UsageError
 from alnus.inference.folding import folded
+from alnus.models import lay_kernels_channels_last
 
 EngineName = Literal["eager", "compile", "onnx", "openvino"]
 EngineChoice = Literal["auto", "eager", "compile", "onnx", "openvino"]
@@ -116,9 +117,5 @@ def fast_eager(network: nn.Module, *, precision: Precision = "float32", batch_si
     """Return PyTorch with the normalisations folded; on a GPU the channels come last, as its convolutions like it."""
     made = folded(network)
     if next(made.parameters()).device.type == "cuda":
-        for module in made.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
-                module.to(
-                    memory_format=torch.channels_last if isinstance(module, nn.Conv2d) else torch.channels_last_3d
-                )  # type: ignore[call-overload] # a module's layout
+        lay_kernels_channels_last(made)
     return TorchEngine(made, precision=precision, batch_size=batch_size)

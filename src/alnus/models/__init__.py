@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from alnus.models.directory import ModelCard, Start, load_model, read_card, save_model, write_card
     from alnus.models.frame_resnet import FrameResNet
     from alnus.models.layout import Layout
+    from alnus.models.memory_format import lay_kernels_channels_last
     from alnus.models.mvit import MultiscaleTransformer
     from alnus.models.video_resnet import VideoResNet
     from alnus.models.weights import LoadReport, load_weights
@@ -35,6 +36,7 @@ _HOMES = {
     "write_card": "directory",
     "FrameResNet": "frame_resnet",
     "Layout": "layout",
+    "lay_kernels_channels_last": "memory_format",
     "MultiscaleTransformer": "mvit",
     "VideoResNet": "video_resnet",
     "LoadReport": "weights",
@@ -59,6 +61,7 @@ __all__ = [
     "build_from_config",
     "describe",
     "facts",
+    "lay_kernels_channels_last",
     "load_model",
     "load_weights",
     "read_card",

@@ -108,11 +108,21 @@ class TemporalInterlace(nn.Module):
         return shift * torch.cat([weights, weights], 1)[..., None]  # groups take w1, w2, w1, w2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Interlace the frames of every clip of the batch."""
+        """Interlace the frames of every clip of the batch; the memory format of x stays."""
         # a split, not two slices: the gradient is joined once, where each slice's would be padded with zeros and added
         moving, staying = torch.split(x, [self.shifted, x.shape[1] - self.shifted], 1)
-        clips = moving.reshape(-1, self.frames, *moving.shape[1:])  # (batch, frames, shifted, height, width)
-        grouped = moving.reshape(-1, self.frames, GROUPS, moving[0].numel() // GROUPS).transpose(1, 2)
-        moved = torch.matmul(self.matrices(clips), grouped)  # (batch, 4, frames, features)
-        moved = moved.transpose(1, 2).reshape(moving.shape)
-        return torch.cat([moved, staying], 1)
+        matrices = self.matrices(moving.reshape(-1, self.frames, *moving.shape[1:]))
+        if x.is_contiguous() or not x.is_contiguous(memory_format=torch.channels_last):
+            grouped = moving.reshape(-1, self.frames, GROUPS, moving[0].numel() // GROUPS).transpose(1, 2)
+            moved = torch.matmul(matrices, grouped)  # (batch, 4, frames, features)
+            return torch.cat([moved.transpose(1, 2).reshape(moving.shape), staying], 1)
+        last = self._channels_last(matrices, moving.permute(0, 2, 3, 1))
+        return torch.cat([last, staying.permute(0, 2, 3, 1)], 3).permute(0, 3, 1, 2)
+
+    def _channels_last(self, matrices: Tensor, moving: Tensor) -> Tensor:
+        """Move (batch * frames, height, width, shifted) -> the same: a group's channels are copied in whole runs."""
+        run = self.shifted // GROUPS
+        pixels = moving.reshape(-1, self.frames, moving.shape[1] * moving.shape[2], GROUPS, run)
+        grouped = pixels.permute(0, 3, 1, 2, 4).flatten(3)  # (batch, 4, frames, pixels * run)
+        moved = torch.matmul(matrices, grouped).reshape(*grouped.shape[:3], -1, run)
+        return moved.permute(0, 2, 3, 1, 4).reshape(moving.shape)

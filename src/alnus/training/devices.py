@@ -30,3 +30,10 @@ def precision(training: TrainingConfig) -> Precision:
     if not uses_gpu(training):
         return "32-true"
     return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def channels_last(training: TrainingConfig) -> bool:
+    """Return whether tensors shall lie with their channels last, "auto" resolved for the device."""
+    if training.memory_format == "auto":
+        return uses_gpu(training)
+    return training.memory_format == "channels_last"

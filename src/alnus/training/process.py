@@ -19,10 +19,18 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from alnus.config import TrainingConfig
 from alnus.console import Quiet, Reporter, Terminal
 from alnus.errors import WeightsError
-from alnus.models import ModelCard, Network, Start, build_from_config, load_weights, save_model
+from alnus.models import (
+    ModelCard,
+    Network,
+    Start,
+    build_from_config,
+    lay_kernels_channels_last,
+    load_weights,
+    save_model,
+)
 from alnus.training.classifier import Classifier, class_weights
 from alnus.training.data import ClipData
-from alnus.training.devices import precision, processes, uses_gpu
+from alnus.training.devices import channels_last, precision, processes, uses_gpu
 from alnus.training.job import Job
 from alnus.training.record import STATE_KEY, Record, write_curve
 from alnus.training.selection import best_epoch
@@ -86,9 +94,12 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 def _network(job: Job) -> tuple[Network, Start | None]:
     """Return the network as training begins with it, and the account of the weights that it was given."""
     network, path = build_from_config(job.name, job.network), job.network.weights
-    if path is None:
-        return network, None
-    return network, Start.of(path, load_weights(network, path, head="replace", grey="normalised"))
+    start = None
+    if path is not None:
+        start = Start.of(path, load_weights(network, path, head="replace", grey="normalised"))
+    if channels_last(job.network.training):
+        lay_kernels_channels_last(network)
+    return network, start
 
 
 def _classifier(job: Job, data: ClipData, network: Network, *, steps_per_epoch: int) -> Classifier:
