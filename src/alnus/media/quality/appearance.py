@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from alnus.media.cine import Box
 from alnus.media.colour import CELL_PX, Pixels, cell_maximum
 from alnus.media.quality.observing import Observed
-from alnus.media.quality.outline import Mask, opened
+from alnus.media.quality.outline import Mask
 from alnus.media.quality.sector import ALIVE, STRONG, liveliness, pieces, spread
 
 BRIGHT, FLAT_LEVELS = 48, 1.5  # mean of a cell that counts as bright; standard deviation under which it is flat
@@ -41,7 +42,7 @@ def coloured_cells(chroma: NDArray[np.uint8], crop: Box, mask: Mask, marks: Mask
     strong = (cells >= level) & tissue
     if marks is not None:
         strong &= ~covered(marks)
-    strong = opened(strong, 2)
+    strong = ndimage.binary_opening(strong, np.ones((2, 2), bool))
     return float(strong.sum() / max(1, int(tissue.sum())))
 
 

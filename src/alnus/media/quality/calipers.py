@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from alnus.media.cine import Box
-from alnus.media.quality.labels import label
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask
 
@@ -26,7 +26,8 @@ def count_calipers(observed: Observed, crop: Box, marks: Mask) -> int:
     """
     rows, columns = slice(crop.y, crop.y + crop.h), slice(crop.x, crop.x + crop.w)
     low = observed.low[rows, columns].astype(np.float32)
-    _, places = label(marks, corners=True)
+    labels, _ = ndimage.label(marks, np.ones((3, 3), bool))
+    places = ndimage.find_objects(labels)
     alone = [place for place in places if not any(_on_one_line(place, other) for other in places if other is not place)]
     return sum(is_caliper(_drawing(low, place)) for place in alone)
 
@@ -46,8 +47,8 @@ def _drawing(low: Real, place: tuple[slice, slice]) -> Mask:
 
 def is_caliper(drawing: Mask) -> bool:
     """Tell a cross (+ or x) or an arrow by its shape. drawing: (h, w), True on the mark."""
-    labels, places = label(drawing, corners=True)
-    if not places:
+    labels, count = ndimage.label(drawing, np.ones((3, 3), bool))
+    if not count:
         return False
     main = labels == int(np.argmax(np.bincount(labels.ravel())[1:])) + 1
     if main.sum() < ALONE * drawing.sum():  # one letter of a word

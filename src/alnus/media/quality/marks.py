@@ -11,10 +11,10 @@ from __future__ import annotations
 from math import ceil
 
 import numpy as np
+from scipy import ndimage
 
 from alnus.media.cine import Box
 from alnus.media.colour import Pixels
-from alnus.media.quality.labels import label
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask, grown, opened
 from alnus.media.quality.percentiles import percentile
@@ -112,14 +112,15 @@ def _drawings(low: Pixels, body: Mask, core: Mask, *, thick_px: int) -> Mask:
 
     What else stands out right beside one belongs to it: the other letters of its word.
     """
-    labels, places = label(body, corners=True)
+    labels, count = ndimage.label(body, np.ones((3, 3), bool))
     marks = np.zeros(body.shape, bool)
-    cores = np.bincount(labels[core], minlength=len(places) + 1)
+    cores = np.bincount(labels[core], minlength=count + 1)
+    places = ndimage.find_objects(labels)
     for number in np.flatnonzero(cores >= LEAST_PX):
         place = places[number - 1]
         if _runs_every_way(low, place) and not _is_spot(low, place, thick_px):
             marks[place] |= labels[place] == number
-    beside = np.zeros(len(places) + 1, bool)
+    beside = np.zeros(count + 1, bool)
     beside[labels[grown(marks, BESIDE_PX)]] = True
     beside[0] = False
     return np.asarray(beside[labels])
@@ -151,7 +152,7 @@ def _is_spot(low: Pixels, place: tuple[slice, slice], thick_px: int) -> bool:
     bright = 2 * around.astype(np.uint16) >= int(around[inside].max()) + int(around.min())
     if not opened(bright, thick_px).any():  # nor is then anything of it thick
         return False
-    labels, _ = label(bright)
+    labels, _ = ndimage.label(bright)
     spot = labels == int(np.bincount(labels[inside].ravel())[1:].argmax()) + 1
     rows, columns = (np.ptp(np.flatnonzero(spot.any(axis=axis))) + 1 for axis in (1, 0))
     widest = max(thick_px, int(max(rows, columns) / SLIM))

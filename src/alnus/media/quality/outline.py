@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from alnus.media.quality.windows import largest, smallest
 
@@ -139,16 +140,8 @@ def _upper_edge(solid: Mask, alive: Mask) -> tuple[Real, Real, Real]:
     columns = np.arange(int(left) + 1, int(right))
     both = solid[:, columns] & alive[:, columns]
     columns, both = columns[both.any(axis=0)], both[:, both.any(axis=0)]
-    top = _smoothed(both.argmax(axis=0).astype(np.float64))
+    top = ndimage.median_filter(both.argmax(axis=0).astype(np.float64), 5, mode="nearest")
     return columns.astype(np.float64), top, top - solid[:, columns].argmax(axis=0)
-
-
-def _smoothed(values: Real) -> Real:
-    """Return the median of each value, the two before and the two behind; beyond the ends counts the last."""
-    if not len(values):
-        return values
-    padded = np.pad(values, 2, mode="edge")
-    return np.asarray(np.median(np.stack([padded[start : start + len(values)] for start in range(5)]), axis=0))
 
 
 def _circle(x: Real, y: Real) -> Circle | None:

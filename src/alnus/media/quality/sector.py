@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from alnus.media.cine import Box
 from alnus.media.colour import Pixels
-from alnus.media.quality.labels import label, nearest_outside
 from alnus.media.quality.observing import Observed
 from alnus.media.quality.outline import Mask, closed, grown, hull, hull_area, opened, without_probe_arc
 from alnus.media.quality.windows import framed, largest, summed
@@ -121,8 +121,8 @@ def pieces(alive: Mask) -> list[Mask]:
     """Return the pieces of what is alive that are thick enough to be tissue, the largest first."""
     side = max(THIN_PX, round(min(alive.shape) * THIN_SHARE))
     thick = opened(closed(framed(alive, side, side, None), WINDOW_PX), side)[side:-side, side:-side]
-    labels, places = label(thick)
-    found = [thick] if len(places) == 1 else [labels == number for number in range(1, len(places) + 1)]
+    labels, count = ndimage.label(thick)
+    found = [thick] if count == 1 else [labels == number for number in range(1, count + 1)]
     return sorted(found, key=np.count_nonzero, reverse=True)  # of one size the first stays first
 
 
@@ -162,12 +162,12 @@ def _without_bleeding(region: Mask, strong: Real, median: Pixels) -> Mask:
     every_second = region[::2, ::2]  # the screen does not change from one pixel to the next
     if every_second.all():
         return region
-    rim = grown(~region, BLEEDING_PX)
-    row, column = nearest_outside(every_second, grown(rim, 2)[::2, ::2])
+    row, column = ndimage.distance_transform_edt(every_second, return_distances=False, return_indices=True)
     beside = median[2 * row, 2 * column].astype(np.int16).repeat(2, axis=0).repeat(2, axis=1)
     beside = beside[: median.shape[0], : median.shape[1]]
     like_screen = summed(np.abs(median - beside), 3) < 9 * (BLEEDING_LEVELS + 1)
     nearby = largest(strong, 2 * BLEEDING_PX + 1)
+    rim = grown(~region, BLEEDING_PX)
     kept = region & ~(rim & like_screen & (nearby >= RARE) & (strong < BLEEDING_RATIO * nearby))
     padded = framed(kept, WINDOW_PX, WINDOW_PX, None)
     return opened(closed(padded, WINDOW_PX), WINDOW_PX)[WINDOW_PX:-WINDOW_PX, WINDOW_PX:-WINDOW_PX]
