@@ -89,9 +89,13 @@ def test_what_is_no_image_is_counted_and_what_cannot_be_read_is_named(tmp_path):
     (root / "text.dcm").write_text("no DICOM at all")
     (root / "link.avi").symlink_to(root / "a.avi")
     (root / "loop").symlink_to(root)
+    touch(root / "two\nlines.avi")
     report = from_folder(root, tmp_path / "cohort.csv")
-    assert (report.videos, report.skipped, report.unreadable) == (1, 4, ("text.dcm",))
-    assert any("1 files cannot be read and are not in the table, the first: text.dcm" in note for note in report.notes)
+    assert (report.videos, report.skipped) == (1, 4)
+    assert report.lines()[1:3] == [
+        "not in the draft: text.dcm: its DICOM header cannot be read; export it again",
+        r"not in the draft: 'two\nlines.avi': its name does not fit a table; rename it",
+    ]
 
 
 def test_the_draft_is_ready_to_be_filled_and_says_with_what(tmp_path):

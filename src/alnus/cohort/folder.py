@@ -36,14 +36,20 @@ class FolderReport:
     skipped: int
     """Files that are no video and no DICOM image, and links."""
     unreadable: tuple[str, ...]
-    """DICOM files whose header cannot be read, and files whose name is not text: they are not in the draft."""
+    """Names of DICOM files whose header cannot be read: they are not in the draft."""
+    unnameable: tuple[str, ...]
+    """Files that no table can name, as Python writes them: they are not in the draft either."""
     notes: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """Return what a user is told."""
         return [
             f"{self.table}: {self.patients} patients, {self.videos} videos; {self.skipped} other files skipped",
-            *(f"unreadable, not in the draft: {name}" for name in self.unreadable),
+            *(
+                f"not in the draft: {name}: its DICOM header cannot be read; export it again"
+                for name in self.unreadable
+            ),
+            *(f"not in the draft: {name}: its name does not fit a table; rename it" for name in self.unnameable),
             *self.notes,
         ]
 
@@ -71,12 +77,13 @@ def from_folder(root: Path, out: Path) -> FolderReport:
         raise CohortError(f"{out}: exists already and may have been filled in; name another file or remove it")
     found: list[_Found] = []
     unreadable: list[str] = []
+    unnameable: list[str] = []
     skipped: Counter[str] = Counter()
     for path in _files(root):
         if path.is_symlink() or not path.is_file():
             skipped["links and no files"] += 1
         elif not _is_text(path):
-            unreadable.append(ascii(str(path.relative_to(root))))
+            unnameable.append(ascii(str(path.relative_to(root))))
         elif path.suffix.lower() in DICOM_SUFFIXES or (kind := _kind(path)) == "dicom":
             skipped["DICOM without an image"] += _add_dicom(root, path, found, unreadable)
         elif kind in VIDEOS or path.suffix.lower() in VIDEO_SUFFIXES:
@@ -87,8 +94,9 @@ def from_folder(root: Path, out: Path) -> FolderReport:
         raise CohortError(f"{root}: holds no video and no DICOM image ({skipped.total()} other files)")
     patients = _patients(found)
     _write(root, out, found, patients)
-    notes = _notes(out, found, unreadable, +skipped)
-    return FolderReport(out, len(set(patients)), len(found), skipped.total(), tuple(unreadable), notes)
+    notes = _notes(out, found, +skipped)
+    lost = tuple(unreadable), tuple(unnameable)
+    return FolderReport(out, len(set(patients)), len(found), skipped.total(), *lost, notes)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -168,7 +176,7 @@ def _write(root: Path, out: Path, found: Sequence[_Found], patients: Sequence[st
         frame.to_csv(temporary, index=False)
 
 
-def _notes(out: Path, found: Sequence[_Found], unreadable: Sequence[str], skipped: Counter[str]) -> tuple[str, ...]:
+def _notes(out: Path, found: Sequence[_Found], skipped: Counter[str]) -> tuple[str, ...]:
     notes = [
         f"fill column label in {out}: 1 = metastasis by pathology, 0 = none, the same for all rows of a patient",
         "fill column center with the hospital, or leave it empty in every row",
@@ -179,6 +187,4 @@ def _notes(out: Path, found: Sequence[_Found], unreadable: Sequence[str], skippe
         notes.append("some DICOM files have no patient id: their patient is the folder or file name")
     if skipped:
         notes.append("skipped: " + ", ".join(f"{number} {kind}" for kind, number in sorted(skipped.items())))
-    if unreadable:
-        notes.append(f"{len(unreadable)} files cannot be read and are not in the table, the first: {unreadable[0]}")
     return tuple(notes)
