@@ -13,6 +13,7 @@ from alnus.errors import UsageError
 from alnus.inference.engines import Precision, default_device, installed, require
 from alnus.inference.graph import onnx_graph
 from alnus.inference.graph_engines import OpenVinoEngine
+from alnus.inference.openvino_layout import interlaces
 from alnus.models import ModelCard, Network, load_model
 
 
@@ -47,8 +48,10 @@ class EngineStages(nn.Module):
         clip = card.network.clip
         self.precision = precision
         shape = (clip.channels, clip.frames, clip.side_px, clip.side_px)
-        graph = onnx_graph(network, shape, channels_last=True, last_stage=True)
-        self._engine = OpenVinoEngine(graph, origin=card.source, precision=self.precision)
+        graph = onnx_graph(network, shape, last_stage=True)
+        self._engine = OpenVinoEngine(
+            graph, origin=card.source, precision=self.precision, interlaced=interlaces(network)
+        )
         self._network = [network]  # its head only: a module's own layers are its attributes
         self.fc = network.fc
         self.eval()

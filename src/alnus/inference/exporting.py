@@ -18,6 +18,7 @@ from alnus.inference.engines import Precision, TorchEngine, require
 from alnus.inference.exported import ENGINE_CARD, FILES, Checked, EngineCard
 from alnus.inference.graph import onnx_graph
 from alnus.inference.graph_engines import OnnxEngine, OpenVinoEngine, native_bf16, processor, read_graph
+from alnus.inference.openvino_layout import interlaces, lay_channels_last
 from alnus.inference.predicting import video_clips
 from alnus.inference.quantisation import quantised
 from alnus.models import ModelCard
@@ -54,10 +55,12 @@ def draft_export(network: nn.Module, card: ModelCard, *, to: Target, calibration
         raise UsageError("int8 is OpenVINO's here: give --to openvino with --int8")
     clip = card.network.clip
     shape = (clip.channels, clip.frames, clip.side_px, clip.side_px)
-    graph = onnx_graph(network, shape, channels_last=to == "openvino")
+    graph = onnx_graph(network, shape)
     if to == "onnx":
         return Draft("onnx", False, {FILES["onnx"][0]: graph})
     model = read_graph(graph, origin="the export")
+    if interlaces(network):
+        lay_channels_last(model)
     if calibration is not None:
         model = quantised(model, calibration)
     calibrated = 0 if calibration is None else len(calibration)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from alnus.errors import WeightsError
 from alnus.inference.engines import require
 from alnus.inference.folding import folded
-from alnus.inference.interlaced import lay_channels_last
 from alnus.models.video_resnet import TemporalConvolution
 
 CLIP, LOGITS = "clip", "logits"
@@ -31,19 +30,14 @@ class LastStage(nn.Module):
         return features
 
 
-def onnx_graph(
-    network: nn.Module, shape: tuple[int, int, int, int], *, channels_last: bool = False, last_stage: bool = False
-) -> bytes:
+def onnx_graph(network: nn.Module, shape: tuple[int, int, int, int], *, last_stage: bool = False) -> bytes:
     """Return the ONNX file of a network with folded normalisations: (batch, *shape) float32 -> (batch, classes) logits.
 
-    shape: (channels, frames, height, width). channels_last: written for an engine whose tensors lie so, as OpenVINO's
-    do; ONNX Runtime's do not. last_stage: give the last stage instead of the logits. Raises WeightsError
+    shape: (channels, frames, height, width). last_stage: give the last stage instead of the logits. Raises WeightsError
     where the network has an operation that ONNX has not.
     """
     require("onnx", conversion=True)
     made = plain(folded(network).cpu().float())
-    if channels_last:
-        lay_channels_last(made)
     program = _traced(LastStage(made).eval() if last_stage else made, torch.zeros(2, *shape))
     graph: bytes = program.model_proto.SerializeToString()
     return graph

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from alnus.errors import WeightsError
 from alnus.inference.engines import EngineName, Precision, require
+from alnus.inference.openvino_layout import lay_channels_last
 
 if TYPE_CHECKING:
     import openvino
@@ -69,9 +70,18 @@ class OpenVinoEngine:
     name: EngineName = "openvino"
 
     def __init__(
-        self, graph: bytes, weights: bytes = b"", *, origin: str, precision: Precision = "float32", at_once: int = 1
+        self,
+        graph: bytes,
+        weights: bytes = b"",
+        *,
+        origin: str,
+        precision: Precision = "float32",
+        at_once: int = 1,
+        interlaced: bool = False,
     ) -> None:
         """Take an ONNX file, or OpenVINO's XML with its weights. at_once: clips, a divisor of their number.
+
+        interlaced: the ONNX file is of a TIN (`alnus.inference.openvino_layout`).
 
         Raises WeightsError for bytes that are no graph.
         """
@@ -80,6 +90,8 @@ class OpenVinoEngine:
         self.precision = precision
         self._origin = origin
         self._model = read_graph(graph, weights, origin=origin)
+        if interlaced:
+            lay_channels_last(self._model)
         self._at_once = at_once
         self._request: Any = None
 

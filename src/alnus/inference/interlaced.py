@@ -5,9 +5,6 @@ joining it again copies the whole of it twice a block, which costs more than the
 convolution that feeds a block writes the two parts apart, and the first convolution of the block adds up what it makes
 of each. Shift, interpolation and weights of all four groups are one (4 T x 4 T) matrix over (frame, group), the order
 in which they lie in memory, so that one matrix product needs no transposition.
-
-OpenVINO keeps tensors with their channels last, and would copy them into that order and back. Laid out for it
-(`lay_channels_last`), each frame of the output is a weighted sum, channel by channel, of the five that can reach it.
 """
 
 from __future__ import annotations
@@ -21,7 +18,6 @@ from alnus.models.frame_resnet import BasicBlock, Bottleneck
 from alnus.models.interlacing import GROUPS, LARGEST_OFFSET, TemporalInterlace, frame_lag
 
 APART = 1e4  # frames: no hat function reaches from one group to another
-REACH = int(LARGEST_OFFSET)  # frames: what lies further off has no weight
 Parts = tuple[Tensor, ...]  # (frames, channels, height, width) each: what moves, and what stays
 
 
@@ -70,11 +66,9 @@ class PlannedInterlace(nn.Module):
     """`TemporalInterlace` of the moving channels alone, without a gather, a transposition of pixels or a linear layer.
 
     Shape: (batch * frames, channels that move, height, width) -> the same.
-    channels_last: whether to suit an engine whose tensors lie so.
     """
 
     lag: Tensor
-    channels_last = False
 
     def __init__(self, interlace: TemporalInterlace) -> None:
         super().__init__()
@@ -107,48 +101,9 @@ class PlannedInterlace(nn.Module):
 
     def forward(self, moving: Tensor) -> Tensor:
         """Interlace the frames of every clip of the batch."""
-        return self._by_frames(moving) if self.channels_last else self._by_rows(moving)
-
-    def _by_rows(self, moving: Tensor) -> Tensor:
-        """Take one product over the rows (frame, group) as they lie in memory."""
-        pixels = moving.flatten(2)  # one layout for the mean and the product: an engine reorders the tensor once
-        rows = pixels.reshape(-1, self.rows, pixels[0].numel() // GROUPS)
-        return torch.matmul(self._matrix_of(pixels.mean(2)), rows).reshape(moving.shape)
-
-    def _by_frames(self, moving: Tensor) -> Tensor:
-        """Sum each frame of the output from its neighbours, weighted channel by channel."""
-        channels, height, width = moving.shape[1:]
-        whole = self._matrix_of(moving.mean((2, 3))).reshape(-1, self.frames, GROUPS, self.frames, GROUPS)
-        weights = whole.sum(4).transpose(2, 3)[..., None]  # (batch, T to, T from, 4, 1): between groups lie only zeros
-        run = channels // GROUPS
-        clips = _channels_last(moving).reshape(-1, self.frames, height * width, GROUPS, run)
-        frames = torch.tensor_split(clips, self.frames, 1)
-        moved = []
-        for frame in range(self.frames):
-            near = range(max(0, frame - REACH), min(self.frames, frame + REACH + 1))
-            moved.append(_total([frames[other] * weights[:, frame, other, None, None] for other in near]))
-        return torch.cat(moved, 1).reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-
-    def _matrix_of(self, means: Tensor) -> Tensor:
-        """Return the matrices from each frame's means (batch * T, channels)."""
-        return self.matrix(means.reshape(-1, self.frames, means.shape[1]).transpose(1, 2))
-
-
-def lay_channels_last(network: nn.Module) -> nn.Module:
-    """Lay a folded network's interlacing out for an engine that keeps channels last; the same numbers."""
-    for module in network.modules():
-        if isinstance(module, PlannedInterlace):
-            module.channels_last = True
-    return network
-
-
-def _channels_last(moving: Tensor) -> Tensor:
-    """Return (frames, height, width, channels) of what a ReLU made.
-
-    The ReLU changes nothing. OpenVINO 2026.4 reads a copy that it has made itself in any order; the output of a
-    convolution, which a later sum overwrites, it would transpose twice.
-    """
-    return functional.relu(moving).permute(0, 2, 3, 1)
+        means = moving.mean((2, 3)).reshape(-1, self.frames, moving.shape[1])
+        rows = moving.reshape(-1, self.rows, moving[0].numel() // GROUPS)
+        return torch.matmul(self.matrix(means.transpose(1, 2)), rows).reshape(moving.shape)
 
 
 def _bias(conv: nn.Conv1d) -> Tensor:

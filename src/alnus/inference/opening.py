@@ -34,6 +34,7 @@ from alnus.inference.exported import (
 )
 from alnus.inference.graph import onnx_graph
 from alnus.inference.graph_engines import OnnxEngine, OpenVinoEngine, native_bf16, processor
+from alnus.inference.openvino_layout import interlaces
 from alnus.models import ModelCard, load_model, read_card
 
 CONVERSION_PAYS = 64  # clips, from which "auto" converts a network that was not exported
@@ -196,13 +197,13 @@ def _from_graph(directory: Path, engine: EngineName, precision: str, device: str
     network, card = load_model(directory)
     clip = card.network.clip
     shape = (clip.channels, clip.frames, clip.side_px, clip.side_px)
-    graph = onnx_graph(network, shape, channels_last=engine == "openvino")
+    graph = onnx_graph(network, shape)
     lowered = _graph_precision(engine, precision)
     opened: Engine
     if engine == "onnx":
         opened = OnnxEngine(graph, origin=str(directory), device=device)
     else:
-        opened = OpenVinoEngine(graph, origin=str(directory), precision=lowered)
+        opened = OpenVinoEngine(graph, origin=str(directory), precision=lowered, interlaced=interlaces(network))
     note = "converted for this call; `alnus export` keeps the conversion"
     log.info("%s: %s", card.source, note)
     return Predictor(card, opened, Answer(card.source, engine, lowered), reference=directory, device="cpu")

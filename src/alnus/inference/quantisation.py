@@ -59,7 +59,7 @@ def _sums_products(operation: Any) -> bool:
 
 
 def _will_be_moved(operation: Any) -> bool:
-    """Return whether an addition is copied by a ReLU behind its own, as what moves in time is (`lay_channels_last`)."""
+    """Return whether an addition is copied by a ReLU behind its own, as what moves is (`openvino_layout`)."""
     return any("Relu" in _readers(reader) for reader in _readers(operation).get("Relu", []))
 
 
