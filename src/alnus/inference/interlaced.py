@@ -52,12 +52,9 @@ def _like(whole: nn.Conv2d, weight: Tensor) -> nn.Conv2d:
 
 
 def _summed(convolutions: list[nn.Module], parts: Parts) -> Tensor:
-    return _total([convolution(part) for convolution, part in zip(convolutions, parts, strict=True)])
-
-
-def _total(terms: list[Tensor]) -> Tensor:
-    total = terms[0]
-    for further in terms[1:]:
+    made = [convolution(part) for convolution, part in zip(convolutions, parts, strict=True)]
+    total: Tensor = made[0]
+    for further in made[1:]:
         total = total + further
     return total
 
