@@ -17,10 +17,10 @@ from alnus.inference.graph_engines import process_core
 SHAPE = (1, 5, 32, 40)
 
 
-def network(logits: tuple[float, float]) -> torch.nn.Module:
+def network(logits: tuple[float, float], *, width: int = 16) -> torch.nn.Module:
     """Return a TIN whose every block shifts by the same offsets; each of its weights does something."""
     torch.manual_seed(0)
-    made = build("tin", depth=18, width=16, num_segments=5, in_channels=1).eval()
+    made = build("tin", depth=18, width=width, num_segments=5, in_channels=1).eval()
     for module in made.modules():
         if isinstance(module, TemporalInterlace):
             torch.nn.init.zeros_(module.offset_net.fc2.weight)
@@ -28,9 +28,10 @@ def network(logits: tuple[float, float]) -> torch.nn.Module:
     return made
 
 
-@pytest.mark.parametrize("logits", [(900.0, -900.0), (0.0, 0.3), (-9.0, 0.5)])  # two frames, some of one, none
-def test_a_rewritten_graph_gives_the_networks_logits_for_one_clip_and_for_two(logits):
-    tin = network(logits)
+# offsets of two frames, of parts of one, of none; groups of less than a vector's channels, and of 16 in the last stage
+@pytest.mark.parametrize(("logits", "width"), [((900.0, -900.0), 16), ((0.0, 0.3), 16), ((-9.0, 0.5), 64)])
+def test_a_rewritten_graph_gives_the_networks_logits_for_one_clip_and_for_two(logits, width):
+    tin = network(logits, width=width)
     model = process_core().read_model(onnx_graph(tin, SHAPE))
     assert lay_channels_last(model) == 8  # the blocks of depth 18
     assert lay_channels_last(model) == 0

@@ -113,7 +113,7 @@ def _frozen(values: Tensor) -> nn.Parameter:
 
 
 class PartedBlock(nn.Module):
-    """A residual block between parted tensors; `outputs` has one part in the last block.
+    """A residual block between parted tensors.
 
     whole: the input comes in one part, as the stem leaves it. The first convolution then reads all of it, without a
     weight for what moves, and that apart, moved.
@@ -133,7 +133,8 @@ class PartedBlock(nn.Module):
         if block.downsample is not None:
             conv = block.downsample[0]
             assert isinstance(conv, nn.Conv2d)  # before its normalisation
-            self.shortcut = PartedConvolution(conv, (channels,) if whole else inputs, outputs)
+            self.stride = conv.stride[0]
+            self.shortcut = PartedConvolution(_unstrided(conv), (channels,), outputs)
         self.outputs = list(outputs)
 
     def forward(self, *parts: Tensor) -> Parts:
@@ -148,11 +149,17 @@ class PartedBlock(nn.Module):
 
     def _residual(self, parts: Parts) -> Parts:
         if self.shortcut is not None:
-            made: Parts = self.shortcut(*parts)
+            # each maximum is of one pixel: OpenVINO's quantiser lets 8 bits pass through it, and not through a slice
+            kept = [functional.max_pool2d(part, 1, self.stride) if self.stride > 1 else part for part in parts]
+            made: Parts = self.shortcut(torch.cat(kept, 1) if len(kept) > 1 else kept[0])
             return made
-        if len(parts) == len(self.outputs):
-            return parts
-        return (torch.cat(parts, 1),) if len(self.outputs) == 1 else torch.split(parts[0], self.outputs, 1)
+        return parts if len(parts) > 1 else torch.split(parts[0], self.outputs, 1)
+
+
+def _unstrided(conv: nn.Conv2d) -> nn.Conv2d:
+    made = _like(conv, conv.weight.detach())
+    made.stride, made.bias = (1, 1), conv.bias
+    return made
 
 
 def _twice(conv: nn.Conv2d, moving: int) -> nn.Conv2d:
@@ -179,22 +186,23 @@ class InterlacedResNet(nn.Module):
         channels = [block.conv1.in_channels for block in blocks]
         self.stem = network.conv1
         following = [(part, whole - part) for part, whole in zip(moving[1:], channels[1:], strict=True)]
-        outputs: list[tuple[int, ...]] = [*following, (network.fc.in_features,)]
+        last = network.fc.in_features
+        outputs = [*following, (moving[-1], last - moving[-1])]
         self.blocks = nn.ModuleList(
             PartedBlock(block, parts, whole=block is blocks[0]) for block, parts in zip(blocks, outputs, strict=True)
         )
         self.fc = network.fc
 
-    def _last_stage(self, clip: Tensor) -> Tensor:
+    def _last_stage(self, clip: Tensor) -> Parts:
         x = clip.transpose(1, 2).flatten(0, 1)  # (batch * frames, channels, height, width)
         parts: Parts = (functional.max_pool2d(functional.relu(self.stem(x)), 3, 2, 1),)
         for block in self.blocks:
             parts = block(*parts)
-        return parts[0]  # (batch * frames, channels, height / 32, width / 32)
+        return parts  # (batch * frames, channels, height / 32, width / 32) each
 
     def features(self, clip: Tensor) -> Tensor:
         """Return the last stage of each frame: (batch, channels, frames, height / 32, width / 32)."""
-        last = self._last_stage(clip)
+        last = torch.cat(self._last_stage(clip), 1)
         return last.reshape(-1, self.frames, *last.shape[1:]).transpose(1, 2)
 
     def head(self, features: Tensor) -> Tensor:
@@ -204,7 +212,7 @@ class InterlacedResNet(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """Return the logits of each clip."""
-        pooled = self._last_stage(clip).mean((2, 3))  # no transposition of pixels
+        pooled = torch.cat([part.mean((2, 3)) for part in self._last_stage(clip)], 1)  # no transposition of pixels
         logits: Tensor = self.fc(pooled.reshape(-1, self.frames, pooled.shape[1]).mean(1))
         return logits
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from alnus.errors import UsageError
 
 QUANTISER = "nncf"
-FLOATING = ("ReduceMean", "ReduceSum", "Sigmoid", "Abs", "Subtract", "Multiply")  # operations kept from 8 bits
+# operations kept from 8 bits
+FLOATING = ("AvgPool", "ReduceMean", "ReduceSum", "Sigmoid", "Abs", "Subtract", "Multiply")
 
 
 def quantised(model: Any, clips: Tensor) -> Any:
