@@ -21,6 +21,7 @@ from alnus.errors import MediaError
 from alnus.media.checksum import checksum_of, xxh3_128
 from alnus.media.cine import Box
 from alnus.media.colour import Pixels
+from alnus.media.settling import settle
 
 Mask = NDArray[np.uint8]  # 255 where a pixel is kept, 0 where it is blackened
 
@@ -181,6 +182,7 @@ def finished(written: FramesFile, *, box: Box, within: Box, keep: Mask | None) -
                 _write_whole(stream, cut)
             done += len(cut)
         stream.truncate(done)
+        settle(stream.fileno())
     if written.held is not None:
         _give_back(written.held)
     return FramesFile(written.path, (frames, box.h, box.w), checksum_of(digest))
