@@ -5,11 +5,13 @@ them: the same layers and weights as ours, without folding and without our faste
 which MMAction2 has a CUDA kernel only, is a gather. torchvision does not import beside a CPU build of torch, so the
 layers are built here from ours, whose logits are tested to be theirs. Each rival runs in both memory formats, and the
 faster one counts. All share the rounds: within a round everything runs once, in turn; a ratio is the median of the
-rounds' ratios. Accuracy is the largest change of a probability against our network in eager float32 on clips of real
-ultrasound videos (ALNUS_SAMPLE_DATA), else of the phantom. The weights are random, but not degenerate: normalisations
-hold the statistics of those clips, and the last layer is scaled such that the clips' logits spread by one.
+rounds' ratios. Accuracy is the largest change of a probability against our network in eager float32: with --run, of the
+networks that `alnus train --preset paper` has trained, on that run's videos; without, on clips of real ultrasound
+videos (ALNUS_SAMPLE_DATA), else of the phantom, by random weights that are not degenerate: normalisations hold the
+statistics of those clips, and the last layer is scaled such that the clips' logits spread by one.
 
     python benchmarks/engines.py [--rounds 7] [--networks tin,image8,r2plus1d,resnet3d] [--without compile,onnx,int8]
+        [--run RUN]
 
 Writes engines.json, engines.md and engines.png beside this file.
 """
@@ -38,7 +40,7 @@ from alnus.inference.engines import CompiledEngine, TorchEngine, compiler, fast_
 from alnus.inference.exporting import Draft, draft_export
 from alnus.inference.graph_engines import OnnxEngine
 from alnus.media import CineStore, IngestItem, ingest
-from alnus.models import ModelCard, Network, build_from_config
+from alnus.models import ModelCard, Network, build_from_config, load_model
 from alnus.models.interlacing import GROUPS, TemporalInterlace
 from alnus.models.video_resnet import TemporalConvolution
 from alnus.phantom import PhantomConfig, write_phantom
@@ -154,6 +156,18 @@ def real_store(folder: Path) -> tuple[CineStore, str]:
     return CineStore(folder / "store"), whose
 
 
+def run_store(run: Path) -> tuple[CineStore, str]:
+    """Return a run's store, and what its videos are."""
+    store = CineStore(run / "store")
+    return store, "the phantom" if store.entry(store.videos()[0]).phantom else "the run's videos"
+
+
+def epochs_of(run: Path, names: list[str]) -> str:
+    """Return how many epochs the run's networks were trained."""
+    cards = [load_model(run / "models" / name)[1] for name in names if (run / "models" / name).is_dir()]
+    return ", ".join(sorted({str(card.network.training.epochs) for card in cards}))
+
+
 def real_clips(store: CineStore, config: NetworkConfig, count: int) -> Tensor:
     """Return clips of the store's videos, the same number of each."""
     videos = store.videos()
@@ -212,25 +226,35 @@ def ratio(first: list[float], second: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(first, second, strict=True))
 
 
-def prepared(
-    name: str, store: CineStore, without: set[str], count: int, preset: str
-) -> tuple[dict[str, Run], dict[str, float]]:
-    """Return a network's runs, rivals' and ours, and the largest change of a probability by each engine."""
+def weighted(
+    name: str, store: CineStore, count: int, preset: str, run: Path | None
+) -> tuple[Network, ModelCard, Tensor]:
+    """Return a network with trained weights or lively ones, and clips: some to compare, as many to calibrate."""
+    if run is not None and (run / "models" / name).is_dir():
+        network, card = load_model(run / "models" / name)
+        return network.eval(), card, real_clips(store, card.network, 2 * count)
     config = configured(name, preset)
     clips = real_clips(store, config, 2 * count)
-    network = lively(name, config, clips[:count])
     card = ModelCard(name="image" if name == "image8" else name, source=name, network=config)
+    return lively(name, config, clips[:count]), card, clips
+
+
+def prepared(
+    name: str, store: CineStore, without: set[str], count: int, preset: str, run: Path | None
+) -> tuple[dict[str, Run], dict[str, float]]:
+    """Return a network's runs, rivals' and ours, and the largest change of a probability by each engine."""
+    network, card, clips = weighted(name, store, count, preset, run)
     engines = engines_of(network, card, clips[count:], without)
     reference = TorchEngine(network, batch_size=1)
     expected = reference.logits(clips[:count]).softmax(1)[:, 1]
     print(f"{name}: probabilities {float(expected.min()):.2f} to {float(expected.max()):.2f}", flush=True)
     changes = {key: agreement(engine, reference, clips[:count]).largest_change for key, engine in engines.items()}
     clip = clips[:1].clone()
-    for key, run in (theirs := rivals(network, clip)).items():
-        gap = float((run().softmax(1)[:, 1] - expected[:1]).abs().max())  # type: ignore[attr-defined]
+    for key, theirs_alone in (theirs := rivals(network, clip)).items():
+        gap = float((theirs_alone().softmax(1)[:, 1] - expected[:1]).abs().max())  # type: ignore[attr-defined]
         if gap > 1e-4:
             raise SystemExit(f"the rival of {name} ({key}) is another network: probability off by {gap:.2g}")
-    runs: dict[str, Run] = {f"{name}|rival {key}": run for key, run in theirs.items()}
+    runs: dict[str, Run] = {f"{name}|rival {key}": alone for key, alone in theirs.items()}
     runs |= {f"{name}|{key}": lambda engine=engine: engine.logits(clip) for key, engine in engines.items()}
     return runs, changes
 
@@ -333,6 +357,12 @@ def processor() -> str:
     return f"{name} ({' '.join(known)})"
 
 
+RANDOM = """`largest change of p` is of random weights whose logits were scaled to a spread of one over few clips, which
+probably enlarges the rounding of bf16 and int8 too; `--run` measures trained networks."""
+TRAINED = """`largest change of p` is of networks of this size that were trained on that cohort for {epochs} epochs
+(ResNet-50 has random weights): what the engines round, not how well anything is predicted."""
+
+
 def header(record: dict[str, Any]) -> str:
     """Return what the figures were made with."""
     found = " ".join(f"{name} {value}" for name, value in record["versions"].items())
@@ -352,8 +382,7 @@ def header(record: dict[str, Any]) -> str:
         f"{warning}\n"
         "`rival`: the reference networks in eager float32 (see the head of engines.py). `eager float32` is ours as it\n"
         "trains; `times the rival's speed` compares with the faster of the rival's two memory formats.\n"
-        "`largest change of p` is of random weights whose logits were scaled to a spread of one over few clips, which\n"
-        "probably enlarges the rounding of bf16 and int8 too: a trained full-size network was not measured.\n"
+        f"{record['weights']}\n"
         "`alnus predict` compares on your own clips, and goes back to float32 where a probability changes\n"
         "by more than 0.01.\n\n"
     )
@@ -367,6 +396,7 @@ def main() -> None:
     parser.add_argument("--preset", default="paper", help="small: a trial of this program, not a result")
     parser.add_argument("--networks", default="tin,image8,r2plus1d,resnet3d")
     parser.add_argument("--without", default="")
+    parser.add_argument("--run", type=Path, help="a run of `alnus train --preset paper`, for accuracy")
     parser.add_argument("--out", type=Path, default=HERE)
     arguments = parser.parse_args()
     names, without = arguments.networks.split(","), set(arguments.without.split(","))
@@ -375,9 +405,9 @@ def main() -> None:
     runs: dict[str, Run] = {}
     changes: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        store, whose = real_store(Path(folder))
+        store, whose = real_store(Path(folder)) if arguments.run is None else run_store(arguments.run)
         for name in names:
-            made, changes[name] = prepared(name, store, without, arguments.clips, arguments.preset)
+            made, changes[name] = prepared(name, store, without, arguments.clips, arguments.preset, arguments.run)
             runs |= made
         seconds = measured(runs, arguments.rounds)
     rows = [row for name in names for row in summary(name, seconds, changes[name])]
@@ -397,6 +427,7 @@ def main() -> None:
         "versions": found,
         "clips": arguments.clips,
         "whose": whose,
+        "weights": RANDOM if arguments.run is None else TRAINED.format(epochs=epochs_of(arguments.run, names)),
         "results": rows,
         "seconds": seconds,
     }
