@@ -55,6 +55,13 @@ def test_folding_leaves_the_network_itself_alone():
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
+def test_a_folded_tin_lies_wholly_on_the_networks_device():
+    elsewhere = torch.device("meta")  # as a GPU: no tensor of the CPU's may meet its own
+    made = folded(build("tin", depth=18, width=16, num_segments=4).eval().to(elsewhere))
+    assert made(torch.zeros(2, 3, 4, 32, 40, device=elsewhere)).shape == (2, 2)
+    assert {buffer.device for buffer in made.buffers()} == {elsewhere}
+
+
 @pytest.mark.parametrize("logits", [(900.0, -900.0), (9.0, -9.0), (0.0, 0.3), (-9.0, 0.5)])
 def test_the_planned_interlace_moves_frames_as_the_trained_one_also_past_both_ends(logits):
     torch.manual_seed(0)

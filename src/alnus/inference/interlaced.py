@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from alnus.models import FrameResNet
 from alnus.models.frame_resnet import BasicBlock, Bottleneck
-from alnus.models.interlacing import GROUPS, LARGEST_OFFSET, TemporalInterlace, frame_lag
+from alnus.models.interlacing import GROUPS, LARGEST_OFFSET, TemporalInterlace
 
 APART = 1e4  # frames: no hat function reaches from one group to another
 Parts = tuple[Tensor, ...]  # (frames, channels, height, width) each: what moves, and what stays
@@ -77,12 +77,15 @@ class PlannedInterlace(nn.Module):
         self.conv.weight = nn.Parameter(torch.cat([row.detach() for row in rows]))
         self.conv.bias = nn.Parameter(torch.cat([_bias(offset.conv), _bias(weight.conv), _bias(weight.conv)]))
         self.hidden, self.hidden_bias = _frozen(offset.fc1.weight), _frozen(offset.fc1.bias[:, None] / frames)
-        groups = torch.arange(GROUPS).repeat(frames)  # of each row (frame, group): offsets o1, o2, -o1, -o2
+        device = interlace.lag.device
+        groups = torch.arange(GROUPS, device=device).repeat(
+            frames
+        )  # of each row (frame, group): offsets o1, o2, -o1, -o2
         sign = torch.where(groups < GROUPS // 2, 1.0, -1.0)[:, None].to(offset.fc2.weight)
         self.out = _frozen(offset.fc2.weight[groups % 2] * sign)  # (4 T, T); 2 sigmoid - 1 is odd
         self.out_bias = _frozen(offset.fc2.bias[groups % 2, None] * sign / frames)
         self.rows = GROUPS * frames
-        lag = frame_lag(frames).repeat_interleave(GROUPS, 0).repeat_interleave(GROUPS, 1)
+        lag = interlace.lag.repeat_interleave(GROUPS, 0).repeat_interleave(GROUPS, 1)
         self.register_buffer("lag", lag.masked_fill(groups[:, None] != groups[None, :], APART))
 
     def matrix(self, pooled: Tensor) -> Tensor:
