@@ -61,7 +61,8 @@ def test_readable_videos_are_stored_and_the_rest_is_listed_with_its_reason(tmp_p
     assert report.ingested == ["0.mkv", "1.mkv", "2.mkv", "3.mkv", "4.mkv", "5.dcm"]
     assert [exclusion.video for exclusion in report.excluded] == ["text.dcm"]
     assert (tmp_path / "store" / "excluded.csv").read_text() == (
-        'video,reason,code\ntext.dcm,"it is not a DICOM or video file, nor an image",unreadable\n'
+        "video,reason,code\n"
+        'text.dcm,"it is not a DICOM or video file, nor an image; export it again as one, or leave it out",unreadable\n'
     )
     assert calls[-1] == (7, 7)
     assert calls == sorted(calls)
@@ -197,13 +198,14 @@ def test_roi_keyframe_and_still_outside_the_cine_exclude_it_with_the_reason(tmp_
     report = ingest(items, tmp_path / "store", workers=1)
     assert report.ingested == ["fine"]
     reasons = {exclusion.video: exclusion.reason for exclusion in report.excluded}
+    gone = "there is no such file, or it cannot be opened; correct its path or permissions"
     assert reasons == {
-        "roi": "the ROI (50, 0, 60x20) is outside the 96x64 frame",
-        "region": "the ROI (0, 0, 8x8) lies outside the file's scanned region",
-        "keyframe": "keyframe 12 is outside the cine, whose 12 frames count from 0",
-        "still": "the still image cannot be used: its image header cannot be read",
-        "no still": "the still image cannot be used: there is no such file, or it cannot be opened",
-        "gone": "there is no such file, or it cannot be opened",
+        "roi": "the ROI (50, 0, 60x20) is outside the 96x64 frame; correct it in the table",
+        "region": "the ROI (0, 0, 8x8) lies outside the file's scanned region; correct it in the table",
+        "keyframe": "keyframe 12 is outside the cine, whose 12 frames count from 0; correct it in the table",
+        "still": "the still image cannot be used: its image header cannot be read; copy it again from its source",
+        "no still": f"the still image cannot be used: {gone}",
+        "gone": gone,
     }
     later = ingest([IngestItem("fine", path, keyframe=12)], tmp_path / "store", workers=1)
     assert [exclusion.video for exclusion in later.excluded] == ["fine"]

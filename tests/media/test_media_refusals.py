@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 
 import numpy as np
@@ -57,8 +58,29 @@ def test_a_file_that_is_no_medium_is_refused_by_name(tmp_path, name, content, me
         open_cine(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "action"),
+    [
+        ("empty.avi", b"", "the file is empty; copy it again from its source"),
+        ("text.mp4", b"a note, no video\n", "nor an image; export it again as one, or leave it out"),
+        ("cut.avi", b"RIFF\x00\x10\x00\x00AVI LIST", "it is cut or was never finished; copy it again from its source"),
+        ("cut.mp4", b"\0\0\0\x18ftypisom", "it is cut or was never finished; copy it again from its source"),
+        ("cut.mkv", b"\x1a\x45\xdf\xa3\x80", "copy it again from its source, or convert it to MP4"),
+        ("cut.png", b"\x89PNG\r\n\x1a\n", "its image header cannot be read; copy it again from its source"),
+        ("silent.avi", b"RIFF\0\0\0\0AVI and no video at all", "export it again with its pictures, or leave it out"),
+        ("report.dcm", bytes(128) + b"DICM\x08\x00\x60\x00CS\x02\x00SR", "without pixels; leave it out"),
+    ],
+)
+def test_a_refusal_says_what_to_do_next(tmp_path, name, content, action):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(MediaError, match=rf"^[^\n]*{re.escape(name)}: [^\n]*; [^\n]*$") as caught:
+        open_cine(tmp_path / name)
+    assert action in str(caught.value)
+    assert len(str(caught.value).removeprefix(str(tmp_path))) < 140
+
+
 def test_a_missing_file_is_refused_by_name(tmp_path):
-    with pytest.raises(MediaError, match=r"gone\.avi: there is no such file"):
+    with pytest.raises(MediaError, match=r"gone\.avi: there is no such file; correct its path"):
         open_cine(tmp_path / "gone.avi")
 
 
@@ -66,13 +88,13 @@ def test_a_fifo_and_a_link_to_a_device_are_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "fifo.avi")
     (tmp_path / "device.avi").symlink_to("/dev/zero")
     for name in ("fifo.avi", "device.avi"):
-        with pytest.raises(MediaError, match="neither a file nor a directory"):
+        with pytest.raises(MediaError, match=r"neither a file nor a directory .*; name a video"):
             open_cine(tmp_path / name)
 
 
 def test_a_directory_without_frames_is_refused(tmp_path):
     (tmp_path / "readme.txt").write_text("no frames here")
-    with pytest.raises(MediaError, match="holds no PNG, JPEG, BMP or TIFF frames"):
+    with pytest.raises(MediaError, match="holds no PNG, JPEG, BMP or TIFF frames; name a video"):
         open_cine(tmp_path)
 
 

@@ -176,7 +176,7 @@ def test_a_frame_time_that_is_no_number_is_refused_without_quoting_it(tmp_path, 
     tag = b"\x18\x00\x63\x10DS\x02\x00"
     for text in (b"no", b"na"):
         (tmp_path / "b.dcm").write_bytes(content.replace(tag + b"40", tag + text))
-        with pytest.raises(MediaError, match=r"b\.dcm: its FrameTime is not a number$"):
+        with pytest.raises(MediaError, match=r"b\.dcm: its FrameTime is not a number; correct its header[\w ]*$"):
             open_cine(tmp_path / "b.dcm")
 
 

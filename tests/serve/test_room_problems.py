@@ -231,6 +231,14 @@ def test_a_reason_with_numbers_is_said_in_chinese(text, chinese):
     assert in_language("en", text) == text
 
 
+def test_what_to_do_about_a_reason_is_said_in_chinese_behind_it():
+    text = "its avi container cannot be read (InvalidDataError): it is cut or was never finished"
+    said = in_language("zh", f"{text}; copy it again from its source")
+    assert said.endswith("文件不完整，或录制未曾完成；请从来源重新复制")  # noqa: RUF001
+    assert in_language("zh", "the file is empty; copy it again from its source") == "文件为空；请从来源重新复制"  # noqa: RUF001
+    assert in_language("zh", "the file is empty; sing to it") is None
+
+
 def test_a_reason_without_a_translation_is_marked_as_english_and_escaped():
     assert shown("zh", "<b>odd</b>") == '<span lang="en">&lt;b&gt;odd&lt;/b&gt;</span>'
     assert shown("zh", "已是中文") == "已是中文"
@@ -238,14 +246,16 @@ def test_a_reason_without_a_translation_is_marked_as_english_and_escaped():
 
 def test_every_pattern_of_a_reason_is_one_that_the_sources_say():
     """A reason that is worded anew would otherwise quietly lose its translation."""
-    own = inspect.getsource(inspect.getmodule(in_language))
+    own = Path(inspect.getsourcefile(in_language))
     said = "".join(
-        re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8")) for path in sorted(SOURCES.rglob("*.py"))
-    ).replace(own, "")
+        re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))
+        for path in sorted(SOURCES.rglob("*.py"))
+        if path != own
+    )
     for pattern in PATTERNS:
         parts = re.split(r"%\(\w+\)s", pattern)
-        longest = max(parts, key=len)
-        code = longest.removesuffix(": ").replace(" ", "_")
+        longest = max(parts, key=len).strip()
+        code = longest.removesuffix(":").replace(" ", "_")
         wanted = code if code in get_args(QualityCode) else longest
         assert wanted in said, pattern
         assert translations("zh").gettext(pattern) != pattern

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from alnus.media.refusal import Refused
+from alnus.media.refusal import COPY_AGAIN, Refused
 
 HEAD_BYTES = 512
-_NO_FILE = "it is neither a file nor a directory (a FIFO, socket or device)"
+_NO_FILE = "it is neither a file nor a directory (a FIFO, socket or device); name a video"
 
 VIDEOS = (
     "avi",
@@ -106,12 +106,12 @@ def first_bytes(path: Path) -> bytes:
                 raise Refused(_NO_FILE)
             head = stream.read(HEAD_BYTES) if opened.st_size else b""
     except FileNotFoundError:
-        raise Refused("there is no such file") from None
+        raise Refused("there is no such file; correct its path, or put it there") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         reason = error.strerror if isinstance(error, OSError) else "not a valid path"
-        raise Refused(f"it cannot be opened ({reason})") from None
+        raise Refused(f"it cannot be opened ({reason}); correct its path or permissions") from None
     if not head:
-        raise Refused("the file is empty")
+        raise Refused(f"the file is empty; {COPY_AGAIN}")
     return head
 
 

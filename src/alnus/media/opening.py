@@ -11,7 +11,7 @@ from alnus.media.cine import Cine
 from alnus.media.containers import STILLS, bytes_of, first_bytes, is_jpeg_sequence, sniffed
 from alnus.media.limits import DEFAULT_LIMITS, DecodeLimits
 from alnus.media.opened import Coloured, Colours, Opened, settled_times
-from alnus.media.refusal import OutOfMemory, Refused, quiet, shown
+from alnus.media.refusal import EXPORT_AGAIN, OutOfMemory, Refused, quiet, shown
 from alnus.media.stills import open_folder, open_still
 
 
@@ -51,7 +51,7 @@ class foreign_faults:  # noqa: N801  reads as a statement: with foreign_faults()
             return
         if isinstance(error, MemoryError):
             raise OutOfMemory("decoding it needs more memory than there is") from None
-        raise Refused(f"it cannot be decoded ({type(error).__name__})") from None
+        raise Refused(f"it cannot be decoded ({type(error).__name__}); {EXPORT_AGAIN}") from None
 
 
 def open_frames(
@@ -75,7 +75,7 @@ def _told_by_content(
         return open_folder(path, limits=limits, colours=colours)
     kind = sniffed(head)
     if kind is None:
-        raise Refused("it is not a DICOM or video file, nor an image")
+        raise Refused("it is not a DICOM or video file, nor an image; export it again as one, or leave it out")
     if kind == "jpeg" and is_jpeg_sequence(path):
         kind = "mjpeg"
     if kind in STILLS:

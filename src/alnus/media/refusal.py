@@ -8,6 +8,12 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+COPY_AGAIN = "copy it again from its source"
+EXPORT_AGAIN = "export it again from the scanner or PACS"
+CONVERT = "convert it to MP4 (H.264)"
+COPY_OR_CONVERT = "copy it again from its source, or convert it to MP4 (H.264)"
+CORRECT = "correct its header or export it again from the scanner or PACS"
+
 # The libraries that log or warn about a file they read, and quote its header while doing so.
 _TALKATIVE = ("pydicom", "pylibjpeg", "libjpeg", "openjpeg", "PIL", "libav")
 

@@ -52,7 +52,9 @@ def entry_key(item: IngestItem) -> str:
 def check_keyframe(item: IngestItem, frames: int) -> None:
     """Refuse a keyframe outside the cine. Raises Excluded."""
     if item.keyframe is not None and not 0 <= item.keyframe < frames:
-        reason = f"keyframe {item.keyframe} is outside the cine, whose {frames} frames count from 0"
+        reason = (
+            f"keyframe {item.keyframe} is outside the cine, whose {frames} frames count from 0; correct it in the table"
+        )
         raise Excluded(reason, code="keyframe_outside")
 
 
@@ -84,7 +86,7 @@ def _file_state(path: Path) -> dict[str, int]:
         if path.is_dir():
             states += [entry.stat() for entry in files_of(path)]
     except (OSError, ValueError):
-        raise Refused("there is no such file, or it cannot be opened") from None
+        raise Refused("there is no such file, or it cannot be opened; correct its path or permissions") from None
     return {"size": sum(state.st_size for state in states), "mtime_ns": max(state.st_mtime_ns for state in states)}
 
 

@@ -15,7 +15,7 @@ from alnus.media.colour import Pixels, Space, in_colours, notice_colour
 from alnus.media.containers import STILLS, files_of, first_bytes, sniffed, stated_pages
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
-from alnus.media.refusal import Refused
+from alnus.media.refusal import COPY_AGAIN, Refused
 
 _FORMATS = [name.upper() for name in STILLS]
 
@@ -39,7 +39,7 @@ def open_folder(path: Path, *, limits: DecodeLimits, colours: Colours) -> Opened
     names = _files(path, limits)
     images = sorted((entry for entry in names if _is_still(entry)), key=lambda entry: natural_key(entry.name))
     if not images:
-        raise Refused("the directory holds no PNG, JPEG, BMP or TIFF frames")
+        raise Refused("the directory holds no PNG, JPEG, BMP or TIFF frames; name a video, or a folder of frames")
     width, height = _checked_size(images[0], limits)
     limits.check_count(len(images), width, height)
     opened = Opened("frames", iter(()))
@@ -81,7 +81,7 @@ def _checked_size(path: Path, limits: DecodeLimits) -> tuple[int, int]:
     except Image.DecompressionBombError:  # pillow's own bound, twice 89 million pixels
         raise Refused(f"its picture is larger than {limits.max_side_px} pixels a side") from None
     except (OSError, SyntaxError, ValueError):  # UnidentifiedImageError is an OSError
-        raise Refused("its image header cannot be read") from None
+        raise Refused(f"its image header cannot be read; {COPY_AGAIN}") from None
 
 
 def _folder_frames(
@@ -91,7 +91,8 @@ def _folder_frames(
         found = _checked_size(path, limits)
         if found != size:
             raise Refused(
-                f"frame {number} of the folder is {found[0]}x{found[1]} pixels, the first {size[0]}x{size[1]}"
+                f"frame {number} of the folder is {found[0]}x{found[1]} pixels, the first {size[0]}x{size[1]};"
+                " keep the frames of one cine in it"
             )
         yield nan, next(_pages(path, limits, colours, opened, number=number - 1))
 
@@ -108,7 +109,7 @@ def _pages(path: Path, limits: DecodeLimits, colours: Colours, opened: Opened, *
                     notice_colour(opened, number + page, pixels, space)
                 yield in_colours(pixels, space, colours)
     except (OSError, SyntaxError, EOFError) as error:  # pillow's ways to say that the data are cut or broken
-        raise Refused(f"its image data are damaged or cut ({type(error).__name__})") from None
+        raise Refused(f"its image data are damaged or cut ({type(error).__name__}); {COPY_AGAIN}") from None
 
 
 def _page_count(image: Image.Image) -> int:

@@ -29,7 +29,7 @@ from alnus.media.containers import is_cut, stated_frames
 from alnus.media.jpeg import CHECK_EVERY, MotionJpeg
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Coloured, Colours, Opened
-from alnus.media.refusal import Refused
+from alnus.media.refusal import CONVERT, COPY_AGAIN, COPY_OR_CONVERT, Refused
 
 PHANTOM_MARK = "Alnus phantom"  # in the container's comment, written by alnus.phantom
 
@@ -60,7 +60,7 @@ class _Tally:
         self.size = self.size or (width, height)
         if (width, height) != self.size:
             first = f"{self.size[0]}x{self.size[1]}"
-            raise Refused(f"frame {self.frames + 1} is {width}x{height} pixels, the first {first}")
+            raise Refused(f"frame {self.frames + 1} is {width}x{height} pixels, the first {first}; cut the video there")
         limits.check_size(width, height)
         limits.check_count(self.frames + 1, width, height)
         self.frames += 1
@@ -135,8 +135,10 @@ def open_stream(
     except MemoryError:  # FFmpeg's is an FFmpegError too
         raise
     except av.FFmpegError as error:
-        hint = ": the file is cut, or its recording was never finished" if cut or container == "mov" else ""
-        raise Refused(f"its {container} container cannot be read ({type(error).__name__}){hint}") from None
+        unread = f"its {container} container cannot be read ({type(error).__name__}"
+        if cut or container == "mov":
+            raise Refused(f"{unread}): it is cut or was never finished; {COPY_AGAIN}") from None
+        raise Refused(f"{unread}); {COPY_OR_CONVERT}") from None
     try:
         return _opened(media, least_frames, cut, limits, colours, threads, only)
     except BaseException:
@@ -182,9 +184,9 @@ def _video_stream(media: InputContainer) -> VideoStream:
     for stream in media.streams.video:
         if "attached_pic" not in str(stream.disposition):
             if stream.codec_context is None:
-                raise Refused("there is no decoder for its video codec")
+                raise Refused(f"there is no decoder for its video codec; {CONVERT}")
             return stream
-    raise Refused("it holds no video stream")
+    raise Refused("it holds no video stream; export it again with its pictures, or leave it out")
 
 
 def _check_rows(media: InputContainer, stream: VideoStream) -> None:
@@ -258,7 +260,7 @@ def _apart(
             if number in only:
                 frames = packet.decode()
                 if len(frames) != 1:
-                    raise Refused(f"frame {number + 1} cannot be decoded")
+                    raise Refused(f"frame {number + 1} cannot be decoded; {COPY_AGAIN}")
                 limits.check_size(frames[0].width, frames[0].height)
                 yield nan, _turned(_pixels(frames[0], colours, opened), frames[0].rotation)
 
@@ -323,18 +325,20 @@ def _next_packet(packets: Iterator[av.Packet[VideoStream]]) -> av.Packet[VideoSt
 def _check_whole(tally: _Tally, declared: _Declared, notes: list[str]) -> None:
     """Refuse a video that is cut or damaged; note what is slightly so."""
     if tally.frames == 0:
-        raise Refused("no frame of its video can be decoded")
+        raise Refused(f"no frame of its video can be decoded; {COPY_OR_CONVERT}")
     covered = tally.frames
     if declared.rate_hz and isfinite(tally.last_s - tally.first_s):  # a repeated frame may be stored as no frame at all
         covered = max(covered, round((tally.last_s - tally.first_s) * declared.rate_hz) + 1)
     lost = declared.frames - covered
     if declared.is_cut and (lost > 0 or not declared.frames):
         of = f" of {declared.frames}" if declared.frames else ""
-        raise Refused(f"the file is cut: only {tally.frames}{of} frames are there; copy it again from its source")
+        raise Refused(f"the file is cut: only {tally.frames}{of} frames are there; {COPY_AGAIN}")
     if declared.frames and lost > max(2, declared.tolerated * declared.frames):
-        raise Refused(f"the file is damaged: {tally.frames} of its {declared.frames} declared frames can be decoded")
+        found = f"{tally.frames} of its {declared.frames} declared frames"
+        raise Refused(f"the file is damaged: {found} can be decoded; {COPY_AGAIN}")
     if tally.damaged > max(1, _DAMAGED_SHARE * tally.packets):
-        raise Refused(f"the file is damaged: {tally.damaged} of its {tally.packets} packets cannot be decoded")
+        found = f"{tally.damaged} of its {tally.packets} packets"
+        raise Refused(f"the file is damaged: {found} cannot be decoded; {COPY_AGAIN}")
     if lost > 0 and declared.tolerated == _LOST_SHARE:
         notes.append(f"{lost} of the {declared.frames} declared frames are missing")
     if tally.damaged or tally.flagged:

@@ -140,7 +140,7 @@ def crop_box(size: tuple[int, int], region: Box | None, roi: Box | None, notes: 
     check_roi(size, roi)
     box = common(roi, kept)
     if box is None:
-        raise _outside(roi, "lies outside the file's scanned region")
+        raise _outside(roi, "lies outside the file's scanned region; correct it in the table")
     if box != roi:
         notes.append("the ROI reaches beyond the scanned region and was cut to it")
     return box
@@ -150,7 +150,7 @@ def check_roi(size: tuple[int, int], roi: Box) -> None:
     """Refuse an ROI that is empty or reaches beyond the frame. Raises Excluded."""
     width, height = size
     if roi.x < 0 or roi.y < 0 or roi.w < 1 or roi.h < 1 or roi.x + roi.w > width or roi.y + roi.h > height:
-        raise _outside(roi, f"is outside the {width}x{height} frame")
+        raise _outside(roi, f"is outside the {width}x{height} frame; correct it in the table")
 
 
 def _outside(roi: Box, how: str) -> Excluded:

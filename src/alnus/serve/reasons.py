@@ -55,16 +55,27 @@ PATTERNS = (
     N_("its frames are %(size)s pixels"),
     N_("its frames are %(size)s pixels; at most %(most)s a side are read"),
     N_("it has %(frames)s frames or more; at most %(most)s are read"),
-    N_("the file is cut, or its pixel data were taken out; copy it again from its source"),
-    N_("the file is cut: only %(what)s frames are there; copy it again from its source"),
+    N_("the file is cut, or its pixel data were taken out"),
+    N_("the file is cut: only %(what)s frames are there"),
     N_("the file is damaged: %(what)s can be decoded"),
     N_("the file is damaged: %(what)s cannot be decoded"),
+    N_("its %(container)s container cannot be read (%(why)s)"),
+    N_("its %(container)s container cannot be read (%(why)s): it is cut or was never finished"),
     N_("its transfer syntax is not supported (%(syntax)s); convert it to one that is"),
     N_("decoding needed more than %(limit)s MB of memory"),
     N_("decoding took longer than %(limit)s s and was ended"),
     N_("decoding took longer than its size and its frames allow, and was ended"),
     N_("an error in Alnus (%(kind)s)"),
     N_("its worker was ended too often in this step"),
+    # what to do about it, said behind a semicolon
+    N_("copy it again from its source"),
+    N_("copy it again from its source, or convert it to MP4 (H.264)"),
+    N_("convert it to MP4 (H.264)"),
+    N_("export it again from the scanner or PACS"),
+    N_("correct its header or export it again from the scanner or PACS"),
+    N_("export it again as one, or leave it out"),
+    N_("export it again with its pictures, or leave it out"),
+    N_("leave it out"),
     # what the quality gate warns of
     N_("not ultrasound: %(what)s"),
     N_("too few frames: %(what)s"),
@@ -134,6 +145,17 @@ def in_language(language: str, text: str) -> str | None:
     """Return a reason in a language, None where it is said in English alone."""
     if language == "en" or _CHINESE.search(text):
         return text
+    return _in_language(language, text) or _in_two_parts(language, text)
+
+
+def _in_two_parts(language: str, text: str) -> str | None:
+    """Return a reason and what to do about it, each said by itself; None where either is said in English alone."""
+    reason, _, action = text.rpartition("; ")
+    said = (_in_language(language, reason), _in_language(language, action)) if reason else (None, None)
+    return None if None in said else "\uff1b".join(filter(None, said))  # the fullwidth semicolon
+
+
+def _in_language(language: str, text: str) -> str | None:
     known = translations(language).gettext
     exact = known(text) if text else text
     if exact != text:

@@ -23,7 +23,7 @@ from alnus.media.colour import Pixels
 from alnus.media.dicom.codestream import CodeStream, StreamKind, is_ended
 from alnus.media.dicom.layout import Layout
 from alnus.media.jpeg import Place, has_luma, jpeg_luma
-from alnus.media.refusal import Refused
+from alnus.media.refusal import COPY_AGAIN, Refused
 
 Samples = NDArray[np.uint8 | np.uint16]
 
@@ -99,7 +99,7 @@ def check_stream(stream: CodeStream, layout: Layout, number: int, frame: bytes) 
     if pixels > _FREE_PIXELS and pixels > _MOST_PIXELS_A_BYTE * length:
         raise Refused(f"frame {number} states {pixels} pixels in {length} bytes")
     if stream.kind == "jpeg-ls" and not is_ended(frame):
-        raise Refused(f"frame {number} is cut: the end of its code stream is not there")
+        raise Refused(f"frame {number} is cut: the end of its code stream is not there; {COPY_AGAIN}")
     if stream.kind == "jpeg2000":
         samples = pixels * stream.components
         if samples > _MOST_J2K_SAMPLES or not 1 <= stream.tiles <= _MOST_TILES:
@@ -171,10 +171,10 @@ def _rle_segments(frame: bytes, expected: int, number: int) -> list[bytes]:
     """Split a frame at the offsets of its header, which must rise from the header's end to the frame's."""
     words = np.frombuffer(frame[:_RLE_HEAD_BYTES], "<u4") if len(frame) >= _RLE_HEAD_BYTES else np.zeros(1, "<u4")
     if words[0] != expected:
-        raise Refused(f"frame {number} is damaged: it has {words[0]} RLE segments, not {expected}")
+        raise Refused(f"frame {number} is damaged: it has {words[0]} RLE segments, not {expected}; {COPY_AGAIN}")
     bounds = [*(int(offset) for offset in words[1 : expected + 1]), len(frame)]
     if bounds[0] < _RLE_HEAD_BYTES or any(before > after for before, after in itertools.pairwise(bounds)):
-        raise Refused(f"frame {number} is damaged: its RLE segments lie outside it")
+        raise Refused(f"frame {number} is damaged: its RLE segments lie outside it; {COPY_AGAIN}")
     return [frame[before:after] for before, after in itertools.pairwise(bounds)]
 
 
@@ -186,5 +186,7 @@ def _unpacked(segment: bytes, pixels: int, number: int) -> Pixels:
     try:
         row: Pixels = np.asarray(Image.frombytes("L", (pixels, 1), segment, "packbits", "L"))[0]
     except ValueError:
-        raise Refused(f"frame {number} is damaged: an RLE segment holds less than its {pixels} bytes") from None
+        raise Refused(
+            f"frame {number} is damaged: an RLE segment holds less than its {pixels} bytes; {COPY_AGAIN}"
+        ) from None
     return row

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from alnus.media.dicom.codestream import MAGICS
 from alnus.media.dicom.header import CUT_BEFORE_PIXELS
 from alnus.media.dicom.source import Source
-from alnus.media.refusal import Refused
+from alnus.media.refusal import COPY_AGAIN, CORRECT, EXPORT_AGAIN, Refused
 
 ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _MOST_FRAGMENTS = 200_000
@@ -48,7 +48,7 @@ def located(source: Source, at: int) -> Fragments:
     if len(head) < 8:
         raise Refused(CUT_BEFORE_PIXELS)
     if head[:4] != ITEM:
-        raise Refused("its pixel data are not encapsulated, as its transfer syntax says")
+        raise Refused(f"its pixel data are not encapsulated, as its transfer syntax says; {EXPORT_AGAIN}")
     length = int.from_bytes(head[4:], "little")
     table = source.read(length)
     offsets = tuple(int.from_bytes(table[index : index + 4], "little") for index in range(0, len(table) - 3, 4))
@@ -64,7 +64,7 @@ def located(source: Source, at: int) -> Fragments:
         if len(items) > _MOST_FRAGMENTS:
             raise Refused(f"its pixel data have more than {_MOST_FRAGMENTS} fragments")
     if len(head) == 8 and head[:4] != _DELIMITER:
-        raise Refused(f"its pixel data are damaged after fragment {len(items)}")
+        raise Refused(f"its pixel data are damaged after fragment {len(items)}; {COPY_AGAIN}")
     return Fragments(tuple(items), offsets, is_cut=len(head) < 8, is_partial=0 < len(head) < 4)
 
 
@@ -79,9 +79,9 @@ def frames_of(fragments: Fragments, count: int, extended: tuple[int, ...]) -> li
     starts = _starts(fragments, count, extended)
     whole = len(starts) - (fragments.is_partial and len(starts) == count)
     if whole < count and fragments.is_cut:
-        raise Refused(f"the file is cut: only {whole} of {count} frames are there; copy it again from its source")
+        raise Refused(f"the file is cut: only {whole} of {count} frames are there; {COPY_AGAIN}")
     if len(starts) != count:
-        raise Refused(f"its NumberOfFrames is {count}, but its pixel data hold {len(starts)} frames")
+        raise Refused(f"its NumberOfFrames is {count}, but its pixel data hold {len(starts)} frames; {CORRECT}")
     ends = [*starts[1:], len(items)]
     return [items[start:end] for start, end in zip(starts, ends, strict=True)]
 

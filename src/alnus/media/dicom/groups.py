@@ -18,7 +18,7 @@ from alnus.media.cine import Box
 from alnus.media.dicom.facts import Pane, PaneKind
 from alnus.media.dicom.geometry import Spacing, pixel_spacing
 from alnus.media.dicom.header import items_of, value_of
-from alnus.media.refusal import Refused
+from alnus.media.refusal import CORRECT, Refused
 
 _KINDS: dict[str, PaneKind] = {  # DataType, PS3.3 C.8.24.6.3.1
     "TISSUE_INTENSITY": "tissue",
@@ -78,9 +78,9 @@ def _seconds(value: Any, seconds: Callable[[Any], float], keyword: str) -> float
     try:
         time_s = seconds(value)
     except Exception:  # pydicom and datetime raise several kinds
-        raise Refused(f"its {keyword} is not a time") from None
+        raise Refused(f"its {keyword} is not a time; {CORRECT}") from None
     if not isfinite(time_s):
-        raise Refused(f"its {keyword} is {time_s:g}; it must be finite")
+        raise Refused(f"its {keyword} is {time_s:g}; it must be finite; {CORRECT}")
     return time_s
 
 

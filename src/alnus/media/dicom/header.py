@@ -27,11 +27,11 @@ from pydicom.uid import (
 
 from alnus.media.dicom.source import Header, Inflated, Source, Stored
 from alnus.media.limits import DecodeLimits
-from alnus.media.refusal import Refused
+from alnus.media.refusal import COPY_AGAIN, CORRECT, EXPORT_AGAIN, Refused
 
-CUT = "the file is cut: it ends inside its {}; copy it again from its source"
-CUT_BEFORE_PIXELS = "the file is cut, or its pixel data were taken out; copy it again from its source"
-NOT_NATIVE = "its transfer syntax says uncompressed, but its pixel data are not"
+CUT = "the file is cut: it ends inside its {}; " + COPY_AGAIN
+CUT_BEFORE_PIXELS = "the file is cut, or its pixel data were taken out; " + COPY_AGAIN
+NOT_NATIVE = f"its transfer syntax says uncompressed, but its pixel data are not; {EXPORT_AGAIN}"
 UNDEFINED = 0xFFFFFFFF  # length of an element that ends with a delimiter (PS3.5 7.1.1)
 
 _META_START = 132  # preamble and "DICM", PS3.10 7.1
@@ -109,11 +109,11 @@ def _verdict(error: Exception) -> Refused:
         if isinstance(cause, Refused):
             return cause
         if isinstance(cause, RecursionError):
-            return Refused("its sequences are nested too deeply")
+            return Refused(f"its sequences are nested too deeply; {EXPORT_AGAIN}")
         if isinstance(cause, struct.error | EOFError):  # an element's own length or its delimiter is not there
             return Refused(CUT.format("header"))
         cause = cause.__context__
-    return Refused(f"its header is damaged ({type(error).__name__})")
+    return Refused(f"its header is damaged ({type(error).__name__}); {EXPORT_AGAIN}")
 
 
 def value_of(dataset: Dataset, keyword: str, *, most_bytes: int = 4096) -> Any:
@@ -137,7 +137,7 @@ def number_of(header: Dataset, keyword: str, default: int | None = None) -> int:
             value = default
         return int(value)
     except Exception:  # pydicom raises many kinds over a malformed element
-        raise Refused(f"its {keyword} is absent or not a number") from None
+        raise Refused(f"its {keyword} is absent or not a number; {CORRECT}") from None
 
 
 def text_of(header: Dataset, keyword: str) -> str:
@@ -163,14 +163,14 @@ def checked_size(file: DicomFile, limits: DecodeLimits) -> tuple[int, int, int]:
     if "Columns" not in header or "Rows" not in header:
         if file.is_short or _ends_early(header):
             raise Refused(CUT.format("header"))
-        raise Refused("it holds no image: a report, a directory or another object without pixels")
+        raise Refused("it holds no image: a report, a directory or another object without pixels; leave it out")
     if file.is_short and file.pixels_at is None:
         raise Refused(CUT.format("header"))
     width, height = number_of(header, "Columns"), number_of(header, "Rows")
     count = number_of(header, "NumberOfFrames", default=1)
     limits.check_size(width, height)
     if count < 1:
-        raise Refused(f"its NumberOfFrames is {count}")
+        raise Refused(f"its NumberOfFrames is {count}; {CORRECT}")
     limits.check_count(count, width, height)
     if file.pixels_at is None:
         raise Refused(CUT_BEFORE_PIXELS)

@@ -89,7 +89,7 @@ def _photometric(header: Dataset, samples: int, notes: list[str]) -> str:
         notes.append("the header states no photometric interpretation")
         return "RGB" if samples == 3 else "MONOCHROME2"
     if stated not in SPACES:
-        raise Refused("its photometric interpretation is not supported")
+        raise Refused("its photometric interpretation is not supported; export it as RGB or MONOCHROME2")
     if (SPACES[stated] == "grey") != (samples == 1):
         notes.append(f"the header states {stated} for {samples} sample{'s' * (samples > 1)} a pixel, which is not used")
         return "RGB" if samples == 3 else "MONOCHROME2"

@@ -15,7 +15,7 @@ from alnus.media.dicom.fragments import ITEM
 from alnus.media.dicom.header import NOT_NATIVE, DicomFile
 from alnus.media.dicom.layout import Layout
 from alnus.media.dicom.source import Inflated
-from alnus.media.refusal import Refused
+from alnus.media.refusal import COPY_AGAIN, CORRECT, Refused
 
 Buffer = Callable[[int], NDArray[np.uint8]]
 """A number of bytes -> memory of that size, (bytes,)."""
@@ -126,9 +126,10 @@ def _check_length(file: DicomFile, layout: Layout, frame_bytes: int) -> None:
         raise Refused(NOT_NATIVE)
     if length < expected or length >= frame_bytes * (layout.count + 1):
         raise Refused(
-            f"its NumberOfFrames is {layout.count}, but its pixel data hold {length / frame_bytes:.4g} frames"
+            f"its NumberOfFrames is {layout.count}, but its pixel data hold {length / frame_bytes:.4g} frames;"
+            f" {CORRECT}"
         )
 
 
 def _cut(there: int, count: int) -> str:
-    return f"the file is cut: only {there} of {count} frames are there; copy it again from its source"
+    return f"the file is cut: only {there} of {count} frames are there; {COPY_AGAIN}"

@@ -33,7 +33,7 @@ from alnus.media.dicom.palette import palette_of
 from alnus.media.jpeg import Place
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
-from alnus.media.refusal import Refused
+from alnus.media.refusal import COPY_AGAIN, EXPORT_AGAIN, Refused
 
 Finish = Callable[[int, Samples, Space, int], Pixels]
 """(position in the cine, samples, their space, bits of a sample) -> the frame as it was asked for."""
@@ -188,7 +188,7 @@ def _checked_stream(
     data: bytes, stream: CodeStream | None, syntax: str, layout: Layout, number: int, notes: list[str]
 ) -> CodeStream:
     if stream is None:
-        raise Refused(f"frame {number} is damaged: it is no code stream that can be read")
+        raise Refused(f"frame {number} is damaged: it is no code stream that can be read; {COPY_AGAIN}")
     check_stream(stream, layout, number, data)
     if number == 1 and syntax in STREAM_KINDS and stream.kind not in STREAM_KINDS[syntax]:
         notes.append(f"the frames are coded as {stream.kind}, not as the transfer syntax states")
@@ -201,7 +201,7 @@ def _decoded(data: bytes, stream: CodeStream, number: int, *, luma_only: bool, p
     except MemoryError:
         raise
     except Exception as error:  # the decoders raise many kinds, quoting the stream
-        raise Refused(f"frame {number} cannot be decoded ({type(error).__name__})") from None
+        raise Refused(f"frame {number} cannot be decoded ({type(error).__name__}); {EXPORT_AGAIN}") from None
 
 
 def _space(layout: Layout, samples: Samples, stated: Space | None, notes: list[str]) -> Space:

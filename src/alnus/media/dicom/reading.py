@@ -25,7 +25,7 @@ from alnus.media.dicom.pixels import decoded_frames, video_stream
 from alnus.media.dicom.times import frame_times, trimmed
 from alnus.media.limits import DecodeLimits
 from alnus.media.opened import Colours, Opened
-from alnus.media.refusal import Refused
+from alnus.media.refusal import CORRECT, Refused
 
 PHANTOM_MANUFACTURER = "Alnus phantom"
 _LOSSY = (
@@ -134,8 +134,8 @@ def _counted(
     found = 0
     for found, (time_s, pixels) in enumerate(frames, start=1):
         if found > count:
-            raise Refused(f"its NumberOfFrames is {count}, but its video has more frames")
+            raise Refused(f"its NumberOfFrames is {count}, but its video has more frames; {CORRECT}")
         if found - 1 in kept:
             yield (times_s[found - 1] if times_s else time_s), pixels
     if found < count:
-        raise Refused(f"its NumberOfFrames is {count}, but its video has {found} frames")
+        raise Refused(f"its NumberOfFrames is {count}, but its video has {found} frames; {CORRECT}")

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import Protocol
 
-from alnus.media.refusal import Refused
+from alnus.media.refusal import COPY_AGAIN, Refused
 
 _MOST_READS = 400_000  # of a header: a usual one has 300, an Enhanced US Volume of 500 frames 50,000; pydicom takes 2 s
 _MOST_BYTES = 256 << 20
@@ -177,6 +177,6 @@ class Inflated:
             try:
                 self._held += self._inflater.decompress(packed, _CHUNK)
             except zlib.error:
-                raise Refused("its deflated data set is damaged") from None
+                raise Refused(f"its deflated data set is damaged; {COPY_AGAIN}") from None
             if self._start + len(self._held) > self._most_bytes:
                 raise Refused(f"it inflates to more than {self._most_bytes} bytes")

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from alnus.media.dicom.header import number_of, value_of
-from alnus.media.refusal import Refused
+from alnus.media.refusal import CORRECT, Refused
 
 SHORTEST_MS, LONGEST_MS = 0.001, 600_000.0
 """Between two frames. No scanner reaches either; a value beyond is a damaged one."""
@@ -38,7 +38,7 @@ def frame_times(header: Dataset, count: int) -> tuple[list[float] | None, str]:
         if values := _numbers(header, keyword):
             rate_hz = _positive(values[0], keyword)
             if not SHORTEST_MS <= 1000 / rate_hz <= LONGEST_MS:
-                raise Refused(f"its {keyword} is {rate_hz:g}, which no cine has")
+                raise Refused(f"its {keyword} is {rate_hz:g}, which no cine has; {CORRECT}")
             return _evenly(1 / rate_hz, count), keyword
     if values := _numbers(header, "ActualFrameDuration"):
         return _evenly(_interval_ms(values[0], "ActualFrameDuration") / 1000, count), "ActualFrameDuration"
@@ -74,18 +74,18 @@ def _numbers(header: Dataset, keyword: str) -> list[float]:
             return []
         return [float(item) for item in value] if isinstance(value, MultiValue | list) else [float(value)]
     except Exception:  # pydicom raises many kinds over a malformed element
-        raise Refused(f"its {keyword} is not a number") from None
+        raise Refused(f"its {keyword} is not a number; {CORRECT}") from None
 
 
 def _positive(value: float, keyword: str) -> float:
     if not (isfinite(value) and value > 0):
-        raise Refused(f"its {keyword} is {value:g}; it must be finite and positive")
+        raise Refused(f"its {keyword} is {value:g}; it must be finite and positive; {CORRECT}")
     return value
 
 
 def _interval_ms(value: float, keyword: str) -> float:
     if not SHORTEST_MS <= _positive(value, keyword) <= LONGEST_MS:
-        raise Refused(f"its {keyword} is {value:g} ms, which no cine has")
+        raise Refused(f"its {keyword} is {value:g} ms, which no cine has; {CORRECT}")
     return value
 
 
@@ -95,6 +95,6 @@ def _evenly(interval_s: float, count: int) -> list[float]:
 
 def _from_vector(values: list[float], count: int) -> list[float]:
     if len(values) != count:
-        raise Refused(f"its FrameTimeVector has {len(values)} values for {count} frames")
+        raise Refused(f"its FrameTimeVector has {len(values)} values for {count} frames; {CORRECT}")
     increments = [_interval_ms(value, "FrameTimeVector") for value in values[1:]]
     return [time_ms / 1000 for time_ms in accumulate([0.0, *increments])]
