@@ -77,10 +77,8 @@ class PlannedInterlace(nn.Module):
         self.conv.weight = nn.Parameter(torch.cat([row.detach() for row in rows]))
         self.conv.bias = nn.Parameter(torch.cat([_bias(offset.conv), _bias(weight.conv), _bias(weight.conv)]))
         self.hidden, self.hidden_bias = _frozen(offset.fc1.weight), _frozen(offset.fc1.bias[:, None] / frames)
-        device = interlace.lag.device
-        groups = torch.arange(GROUPS, device=device).repeat(
-            frames
-        )  # of each row (frame, group): offsets o1, o2, -o1, -o2
+        # the group of each row (frame, group); their offsets are o1, o2, -o1, -o2
+        groups = torch.arange(GROUPS, device=interlace.lag.device).repeat(frames)
         sign = torch.where(groups < GROUPS // 2, 1.0, -1.0)[:, None].to(offset.fc2.weight)
         self.out = _frozen(offset.fc2.weight[groups % 2] * sign)  # (4 T, T); 2 sigmoid - 1 is odd
         self.out_bias = _frozen(offset.fc2.bias[groups % 2, None] * sign / frames)
@@ -133,6 +131,7 @@ class PartedBlock(nn.Module):
         last = block.conv3 if isinstance(block, Bottleneck) else block.conv2
         self.last = PartedConvolution(last, (last.in_channels,), outputs)
         self.shortcut: nn.Module | None = None
+        self.stride = 1
         if block.downsample is not None:
             conv = block.downsample[0]
             assert isinstance(conv, nn.Conv2d)  # before its normalisation
@@ -152,7 +151,7 @@ class PartedBlock(nn.Module):
 
     def _residual(self, parts: Parts) -> Parts:
         if self.shortcut is not None:
-            # each maximum is of one pixel: OpenVINO's quantiser lets 8 bits pass through it, and not through a slice
+            # Each maximum is of one pixel: OpenVINO's quantiser lets 8 bits pass through it, and not through a slice.
             kept = [functional.max_pool2d(part, 1, self.stride) if self.stride > 1 else part for part in parts]
             made: Parts = self.shortcut(torch.cat(kept, 1) if len(kept) > 1 else kept[0])
             return made
@@ -160,6 +159,7 @@ class PartedBlock(nn.Module):
 
 
 def _unstrided(conv: nn.Conv2d) -> nn.Conv2d:
+    """Return a 1 x 1 convolution for pixels that were picked before: every one that it gets."""
     made = _like(conv, conv.weight.detach())
     made.stride, made.bias = (1, 1), conv.bias
     return made
