@@ -1,8 +1,10 @@
 """OpenVINO's graph of a TIN, rewritten, gives the network's logits; nothing of the product is left."""
 
+import numpy as np
 import pytest
 import torch
 
+from alnus.errors import WeightsError
 from alnus.inference.graph import onnx_graph
 from alnus.inference.openvino_layout import interlaces, lay_channels_last
 from alnus.models import build
@@ -11,6 +13,9 @@ from alnus.models.interlacing import TemporalInterlace
 pytest.importorskip("onnx", reason="the engines are not installed")
 pytest.importorskip("onnxscript", reason="the engines are not installed")
 pytest.importorskip("openvino", reason="the engines are not installed")
+
+from openvino import Model
+from openvino import opset13 as ops
 
 from alnus.inference.graph_engines import process_core
 
@@ -42,6 +47,46 @@ def test_a_rewritten_graph_gives_the_networks_logits_for_one_clip_and_for_two(lo
         with torch.inference_mode():
             expected = tin(clips[:count])
         torch.testing.assert_close(torch.from_numpy(run(clips[:count].numpy())[0]), expected, rtol=1e-4, atol=1e-5)
+
+
+def graph(build_outputs, *shapes):
+    """Return OpenVINO's model of some outputs from inputs of these shapes."""
+    inputs = [ops.parameter(shape, np.float32) for shape in shapes]
+    return Model(build_outputs(*inputs), inputs)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: ops.slice(x, [0], [2], [1], [1]),  # the first channels: picked
+        lambda x: ops.slice(x, [2], [4], [1], [1]),
+        lambda x: ops.slice(x, [0], [4], [2], [1]),
+        lambda x: ops.slice(x, [0], [4], [1], [2]),
+        lambda x: ops.reduce_mean(x, [2, 3]),  # over pixels: pooled
+        lambda x: ops.reduce_mean(x, [1, 2]),
+        lambda x: ops.reduce_mean(x, [2, 3], keep_dims=True),
+    ],
+)
+def test_what_is_cut_or_averaged_elsewhere_keeps_its_meaning(operation):
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 6)).astype(np.float32)
+    model = graph(lambda given: [operation(given)], x.shape)
+    expected = process_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x)[0]
+    assert lay_channels_last(model) == 0
+    found = process_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x)[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (lambda a, b: [ops.reshape(ops.matmul(a, b, False, False), [-1], False)], "a Parameter in the place of a Mult"),
+        (lambda a, b: [ops.relu(ops.matmul(ops.multiply(a, a), b, False, False))], "no reshape behind a product"),
+    ],
+)
+def test_a_product_that_is_no_interlacings_is_refused(outputs, message):
+    model = graph(outputs, (1, 20, 20), (1, 20, 8))
+    with pytest.raises(WeightsError, match=rf"not one that Alnus knows \({message}.*: take engine onnx or eager"):
+        lay_channels_last(model)
 
 
 def test_only_a_network_that_interlaces_is_laid_out_anew():

@@ -1,8 +1,9 @@
 """TIN's interlacing for OpenVINO, which keeps tensors with their channels last.
 
 The product over rows (frame, group) of `PlannedInterlace` would have OpenVINO copy what moves into another order and
-back. In its place each frame becomes a weighted sum, channel by channel, of the five that can reach it. This is written
-into OpenVINO's graph and not into the network, whose export would then take a minute.
+back. In its place each frame becomes a weighted sum, channel by channel, of the five that can reach it; means over
+pixels and the first channels of a frame are taken as OpenVINO is quickest at. This is written into OpenVINO's graph and
+not into the network, whose export would then take a minute.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from alnus.errors import WeightsError
 from alnus.models import FrameResNet
 from alnus.models.interlacing import GROUPS, LARGEST_OFFSET
 
 REACH = int(LARGEST_OFFSET)  # frames: what lies further off has no weight
-VECTOR = 16  # channels that OpenVINO computes at once
+VECTOR = 16  # float32 values that OpenVINO computes at once, with AVX-512
 
 
 def interlaces(network: nn.Module) -> bool:
@@ -26,9 +28,10 @@ def interlaces(network: nn.Module) -> bool:
 
 
 def lay_channels_last(model: Any) -> int:
-    """Rewrite each interlacing of a TIN's graph in place, OpenVINO's; return how many there were.
+    """Rewrite a TIN's graph in place, OpenVINO's, for the same numbers; return how many interlacings there were.
 
-    The same numbers. In any other graph a product of two computed matrices may mean something else.
+    In any other graph a product of two computed matrices may mean something else. Raises WeightsError where one is not
+    an interlacing's.
     """
     products = [one for one in model.get_ordered_ops() if one.get_type_name() == "MatMul" and _is_computed(one)]
     for product in products:
@@ -47,18 +50,20 @@ def _is_computed(product: Any) -> bool:
 
 
 def _replace(product: Any) -> None:
-    """Put the sums in the place of Reshape(MatMul(matrix, Reshape(moving)))."""
+    """Put the sums in the place of Reshape(MatMul(matrix, Reshape(moving))). Raises WeightsError."""
     matrix, moving = product.input_value(0), product.input_value(1)
     while moving.get_node().get_type_name() == "Reshape":
         moving = moving.get_node().input_value(0)
-    (result,) = (port.get_node() for port in product.output(0).get_target_inputs())
+    readers = [port.get_node() for port in product.output(0).get_target_inputs()]
+    if [reader.get_type_name() for reader in readers] != ["Reshape"]:
+        raise _unknown("no reshape behind a product")
     frames = matrix.get_partial_shape()[1].get_length() // GROUPS
-    nearness, weight = matrix.get_node().input_values()  # relu(1 - |lag - offset|) * weight
+    nearness, weight = _before(matrix, "Multiply"), _before(matrix, "Multiply", 1)  # relu(1 - |lag - offset|) * weight
     distance = _before(_before(_before(nearness, "Relu"), "Subtract", 1), "Abs")
     channels, height, width = _size(moving)
     run = _run(channels, height, width)
     weights = _weights(_before(distance, "Subtract", 1), weight, frames, channels, run)
-    result.output(0).replace(_sums(weights, moving, run))
+    readers[0].output(0).replace(_sums(weights, moving, run))
 
 
 def _pool(mean: Any) -> None:
@@ -71,11 +76,23 @@ def _pool(mean: Any) -> None:
 
 
 def _is_over_pixels(mean: Any) -> bool:
-    return mean.get_type_name() == "ReduceMean" and len(mean.get_input_partial_shape(0)) == 4
+    """Return whether an operation is the mean of (batch, channels, height, width) over the last two."""
+    is_mean = mean.get_type_name() == "ReduceMean" and len(mean.get_input_partial_shape(0)) == 4
+    return is_mean and not mean.get_attributes()["keep_dims"] and _constants(mean) == [[2, 3]]
 
 
 def _cuts_channels(cut: Any) -> bool:
-    return cut.get_type_name() == "Slice" and len(cut.get_input_partial_shape(0)) == 4
+    """Return whether an operation takes the first channels of (batch, channels, height, width), and all else."""
+    if cut.get_type_name() != "Slice" or len(cut.get_input_partial_shape(0)) != 4:
+        return False
+    start, _, *step_and_axis = _constants(cut)
+    return start == [0] and step_and_axis == [[1], [1]]
+
+
+def _constants(operation: Any) -> list[list[int] | None]:
+    """Return what an operation's further inputs hold; None: it is computed."""
+    nodes = [port.get_node() for port in operation.input_values()[1:]]
+    return [node.data.ravel().tolist() if node.get_type_name() == "Constant" else None for node in nodes]
 
 
 def _pick(cut: Any) -> None:
@@ -92,22 +109,26 @@ def _pick(cut: Any) -> None:
 
 
 def _size(moving: Any) -> list[int]:
-    """Return the channels, height and width."""
+    """Return the channels, height and width of (batch, channels, height, width)."""
     return [length.get_length() for length in list(moving.get_partial_shape())[1:]]
 
 
 def _before(port: Any, kind: str, place: int = 0) -> Any:
-    """Return an input of the operation that a port belongs to, which is of a kind."""
+    """Return an input of the operation that a port belongs to. Raises WeightsError where that is not of the kind."""
     node = port.get_node()
     if node.get_type_name() != kind:
-        raise ValueError(f"not the graph of an interlacing: a {node.get_type_name()} in the place of a {kind}")
+        raise _unknown(f"a {node.get_type_name()} in the place of a {kind}")
     return node.input_value(place)
+
+
+def _unknown(what: str) -> WeightsError:
+    return WeightsError(f"OpenVINO's graph of this TIN is not one that Alnus knows ({what}): take engine onnx or eager")
 
 
 def _sums(weights: list[list[Any]], moving: Any, run: int) -> Any:
     """Return the moved frames, of the shape of `moving`.
 
-    weights: of each frame in each, (batch, 1, 1, *run). moving: (batch * T, channels, height, width), not negative.
+    weights: each frame's in each, as from `_weights`. moving: (batch * T, channels, height, width), not negative.
     """
     from openvino import opset13 as ops
 
@@ -132,7 +153,10 @@ def _sums(weights: list[list[Any]], moving: Any, run: int) -> Any:
 
 
 def _run(channels: int, height: int, width: int) -> int:
-    """Return how many pixels' channels have a weight each; 1: a group's channels fill a vector, and share theirs."""
+    """Return how many neighbouring pixels are weighted at once, so that a group of few channels fills a vector.
+
+    1: each pixel by itself, its group's channels with one weight.
+    """
     if channels // GROUPS >= VECTOR:
         return 1
     return math.gcd(height * width, max(1, GROUPS * VECTOR // channels))
@@ -152,7 +176,7 @@ def _weights(offset: Any, weight: Any, frames: int, channels: int, run: int) -> 
     near = ops.multiply(ops.relu(ops.subtract(one, ops.absolute(ops.subtract(lag, rows[0])))), rows[1])
     pairs = ops.reshape(near, [-1, frames * frames, 1, GROUPS, 1], special_zero=False)
     if run > 1:
-        each = ops.constant(np.ones((1, 1, run, 1, channels // GROUPS), np.float32))
-        pairs = ops.reshape(ops.multiply(pairs, each), [-1, frames * frames, 1, run * channels], special_zero=False)
+        repeats = ops.constant(np.ones((1, 1, run, 1, channels // GROUPS), np.float32))
+        pairs = ops.reshape(ops.multiply(pairs, repeats), [-1, frames * frames, 1, run * channels], special_zero=False)
     flat = ops.split(pairs, 1, frames * frames).outputs()
     return [flat[frame * frames : (frame + 1) * frames] for frame in range(frames)]
