@@ -296,6 +296,24 @@ def test_a_source_that_cannot_be_read_is_refused(tmp_path):
         finds(tmp_path, against=[tmp_path / "gone.dcm"])
 
 
+def test_the_sources_of_a_folder_are_looked_for_however_deep_they_lie(tmp_path, make, scene):
+    (tmp_path / "sources" / "ST0" / "SE0").mkdir(parents=True)
+    make.saved(tmp_path / "sources" / "ST0" / "SE0" / "IM0", make.ultrasound(scene))
+    (tmp_path / "sources" / "empty").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.csv").write_text("video\nwest/leakedid.avi\n")
+    assert finds(tmp_path / "out") == []
+    assert [find.kind for find in finds(tmp_path / "out", against=[tmp_path / "sources"])] == ["text"]
+
+
+def test_sources_without_any_header_are_refused_rather_than_looked_for_in_vain(tmp_path):
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "notes.txt").write_text("no header")
+    for against in (tmp_path / "sources", tmp_path / "sources" / "notes.txt"):
+        with pytest.raises(MediaError, match="no DICOM header is there whose values could be looked for; name others"):
+            finds(tmp_path, against=[against])
+
+
 def test_progress_counts_the_files(tmp_path):
     for name in "ab":
         (tmp_path / name).write_text(json.dumps({}))

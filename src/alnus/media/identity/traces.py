@@ -137,23 +137,34 @@ def _printed(content: bytes) -> Iterator[str]:
 def known_values(sources: Iterable[Path]) -> list[Known]:
     """Return what the DICOM headers of the sources hold that identifies: names, ids, dates, UIDs, institutions, text.
 
-    Sources of other kinds have no header; the words of their file names are none that identify by themselves.
-    Raises MediaError where a source cannot be read.
+    Of a folder, of every file below it. Sources of other kinds have no header; the words of their file names are none
+    that identify by themselves. Raises MediaError where a source cannot be read, or none of them is DICOM.
     """
     found: dict[Known, None] = {}
-    for path in sources:
+    roots, headers = list(sources), 0
+    for path in (path for root in roots for path in _sources_of(root)):
         with quiet():
             try:
-                head = first_bytes(path)
-                if not head or sniffed(head) != "dicom":
+                if sniffed(first_bytes(path)) != "dicom":
                     continue
                 header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
                 found |= dict.fromkeys(_of_data_set(header))
+                headers += 1
             except Refused as refused:
                 raise MediaError(f"{shown(path)}: {refused}") from None
             except Exception as error:  # pydicom raises many kinds over a broken file
                 raise MediaError(f"{shown(path)}: its header cannot be read ({type(error).__name__})") from None
+    if roots and not headers:
+        raise MediaError(f"{shown(roots[0])}: no DICOM header is there whose values could be looked for; name others")
     return list(found)
+
+
+def _sources_of(root: Path) -> Iterator[Path]:
+    """Yield a file, or the files below a folder that hold anything."""
+    if root.is_dir():
+        yield from (path for path in sorted(root.rglob("*")) if path.is_file() and path.stat().st_size)
+    else:
+        yield root
 
 
 def _of_data_set(dataset: Dataset) -> Iterator[Known]:
