@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage, generate_uid
+from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage, generate_uid
 
 from alnus.cohort import from_folder, load_cohort
 from alnus.errors import CohortError
 
 
-def dicom(path: Path, patient: str, *, rows: int | None = 4, issuer: str = "") -> None:
+def dicom(
+    path: Path, patient: str, *, rows: int | None = 4, issuer: str = "", kind: str = UltrasoundMultiFrameImageStorage
+) -> None:
     """Write a small DICOM file with invented patient data in its header."""
     dataset = Dataset()
     dataset.PatientID, dataset.PatientName = patient, "Invented^Ida"
@@ -20,7 +22,7 @@ def dicom(path: Path, patient: str, *, rows: int | None = 4, issuer: str = "") -
         dataset.IssuerOfPatientID = issuer
     if rows is not None:
         dataset.Rows = rows
-    dataset.SOPClassUID, dataset.SOPInstanceUID = UltrasoundMultiFrameImageStorage, generate_uid()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = kind, generate_uid()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
@@ -85,7 +87,7 @@ def test_a_dicom_file_without_a_patient_id_goes_by_its_folder_and_the_user_is_to
 def test_what_is_no_image_is_counted_and_what_cannot_be_read_is_named(tmp_path):
     root = tmp_path / "study"
     touch(root / "a.avi", root / "b.txt", root / "still.jpg")
-    dicom(root / "report.dcm", "A", rows=None)
+    dicom(root / "report.dcm", "A", rows=None, kind=BasicTextSRStorage)
     (root / "text.dcm").write_text("no DICOM at all")
     (root / "link.avi").symlink_to(root / "a.avi")
     (root / "loop").symlink_to(root)
@@ -93,9 +95,28 @@ def test_what_is_no_image_is_counted_and_what_cannot_be_read_is_named(tmp_path):
     report = from_folder(root, tmp_path / "cohort.csv")
     assert (report.videos, report.skipped) == (1, 4)
     assert report.lines()[1:3] == [
-        "not in the draft: text.dcm: its DICOM header cannot be read; export it again",
+        "not in the draft: text.dcm: its DICOM header is cut or cannot be read; export it again",
         r"not in the draft: 'two\nlines.avi': its name does not fit a table; rename it",
     ]
+
+
+def test_an_image_whose_header_is_cut_and_an_empty_file_are_named_and_not_counted_as_reports(tmp_path):
+    root = tmp_path / "export"
+    dicom(root / "IM1", "A")
+    dicom(root / "IM2", "A", rows=None)
+    dicom(root / "SR1", "A", rows=None, kind=BasicTextSRStorage)
+    (root / "IM3").write_bytes((root / "IM1").read_bytes()[:180])
+    touched = [root / name for name in ("IM4", "1.2.840.5", "IM5.dcm", ".keep", "notes.txt")]
+    for path in touched:
+        path.touch()
+    report = from_folder(root, tmp_path / "cohort.csv")
+    assert set(drafted(tmp_path / "cohort.csv")) == {"export/IM1"}
+    cut = "its DICOM header is cut or cannot be read; export it again"
+    assert report.lines()[1:6] == [
+        *(f"not in the draft: {name}: {cut}" for name in ("IM2", "IM3")),
+        *(f"not in the draft: {name}: the file is empty; export it again" for name in ("1.2.840.5", "IM4", "IM5.dcm")),
+    ]
+    assert "skipped: 1 .txt, 1 DICOM without an image, 1 no suffix" in report.notes
 
 
 def test_the_draft_is_ready_to_be_filled_and_says_with_what(tmp_path):

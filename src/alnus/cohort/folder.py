@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pydicom
+from pydicom.uid import UID
 
 from alnus.errors import CohortError
 from alnus.media.containers import HEAD_BYTES, VIDEOS, sniffed
@@ -23,7 +24,9 @@ from alnus.provenance import atomic_path
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mpeg", ".mpg", ".mkv", ".webm", ".wmv", ".gif")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SUFFIX = re.compile(r"\.(?=.*[a-z])[a-z0-9]{1,4}")
-HEADER_TAGS = ["PatientID", "IssuerOfPatientID", "Rows"]
+HEADER_TAGS = ["SOPClassUID", "PatientID", "IssuerOfPatientID", "Rows"]
+STANDARD_ROOT = "1.2.840.10008"  # of every class that the standard defines (PS3.5, 9)
+IMAGES = ("Image Storage", "Volume Storage")  # in the names of the classes of images (PS3.6, Table A-1)
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ class FolderReport:
     skipped: int
     """Files that are no video and no DICOM image, and links."""
     unreadable: tuple[str, ...]
-    """Names of DICOM files whose header cannot be read: they are not in the draft."""
+    """Names of DICOM files whose header cannot be read, or ends too early: they are not in the draft."""
     unnameable: tuple[str, ...]
     """Files that no table can name, as Python writes them: they are not in the draft either."""
+    empty: tuple[str, ...]
+    """Names of files without content that may have been DICOM: they are not in the draft either."""
     notes: tuple[str, ...]
 
     def lines(self) -> list[str]:
@@ -46,9 +51,10 @@ class FolderReport:
         return [
             f"{self.table}: {self.patients} patients, {self.videos} videos; {self.skipped} other files skipped",
             *(
-                f"not in the draft: {name}: its DICOM header cannot be read; export it again"
+                f"not in the draft: {name}: its DICOM header is cut or cannot be read; export it again"
                 for name in self.unreadable
             ),
+            *(f"not in the draft: {name}: the file is empty; export it again" for name in self.empty),
             *(f"not in the draft: {name}: its name does not fit a table; rename it" for name in self.unnameable),
             *self.notes,
         ]
@@ -78,12 +84,15 @@ def from_folder(root: Path, out: Path) -> FolderReport:
     found: list[_Found] = []
     unreadable: list[str] = []
     unnameable: list[str] = []
+    empty: list[str] = []
     skipped: Counter[str] = Counter()
     for path in _files(root):
         if path.is_symlink() or not path.is_file():
             skipped["links and no files"] += 1
         elif not _is_text(path):
             unnameable.append(ascii(str(path.relative_to(root))))
+        elif _is_empty_dicom(path):
+            empty.append(path.relative_to(root).as_posix())
         elif path.suffix.lower() in DICOM_SUFFIXES or (kind := _kind(path)) == "dicom":
             skipped["DICOM without an image"] += _add_dicom(root, path, found, unreadable)
         elif kind in VIDEOS or path.suffix.lower() in VIDEO_SUFFIXES:
@@ -95,7 +104,7 @@ def from_folder(root: Path, out: Path) -> FolderReport:
     patients = _patients(found)
     _write(root, out, found, patients)
     notes = _notes(out, found, +skipped)
-    lost = tuple(unreadable), tuple(unnameable)
+    lost = tuple(unreadable), tuple(unnameable), tuple(empty)
     return FolderReport(out, len(set(patients)), len(found), skipped.total(), *lost, notes)
 
 
@@ -122,6 +131,12 @@ def _suffix(path: Path) -> str:
     return (suffix if SUFFIX.fullmatch(suffix) else "others") if suffix else "no suffix"
 
 
+def _is_empty_dicom(path: Path) -> bool:
+    """Tell a file without content that an archive may have exported: of DICOM's suffixes, or with a name like a UID."""
+    may_be = path.suffix.lower() in DICOM_SUFFIXES or _suffix(path) in ("no suffix", "others")
+    return may_be and not path.name.startswith(".") and path.stat().st_size == 0
+
+
 def _kind(path: Path) -> str | None:
     """Return what a file's first bytes are, whatever it is called; None where that is nothing that is read."""
     try:
@@ -132,7 +147,10 @@ def _kind(path: Path) -> str | None:
 
 
 def _add_dicom(root: Path, path: Path, found: list[_Found], unreadable: list[str]) -> int:
-    """Put a DICOM file among the found or the unreadable; return 1 where it holds no image (a report, a DICOMDIR)."""
+    """Put a DICOM file among the found or the unreadable; return 1 where it holds no image (a report, a DICOMDIR).
+
+    What is of a class of images, or of none, and states no rows has lost the rest of its header.
+    """
     relative = path.relative_to(root)
     try:
         with warnings.catch_warnings():
@@ -140,6 +158,7 @@ def _add_dicom(root: Path, path: Path, found: list[_Found], unreadable: list[str
             bare = _kind(path) == "dicom"  # without PS3.10's mark, too, as ingestion reads it
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=bare)
             has_image = "Rows" in header  # (0028,0010), in every image (PS3.3 C.7.6.3)
+            is_cut = not has_image and _is_of_images(header)
             patient = str(header.get("PatientID", "") or "").strip()  # (0010,0020)
             issuer = str(header.get("IssuerOfPatientID", "") or "").strip()  # (0010,0021)
     except Exception:  # pydicom lets a malformed file raise nearly anything; its text may quote the header
@@ -147,7 +166,17 @@ def _add_dicom(root: Path, path: Path, found: list[_Found], unreadable: list[str
         return 0
     if has_image:
         found.append(_Found(relative, is_dicom=True, header_patient=(issuer, patient) if patient else None))
-    return 0 if has_image else 1
+    elif is_cut:
+        unreadable.append(relative.as_posix())
+    return 0 if has_image or is_cut else 1
+
+
+def _is_of_images(header: pydicom.FileDataset) -> bool:
+    """Tell whether a header's class is one of images; True where it states none, or the beginning of one."""
+    stated = str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")  # (0008,0016)
+    name = UID(stated).name
+    is_cut = name == stated and (stated.startswith(STANDARD_ROOT) or STANDARD_ROOT.startswith(stated))
+    return is_cut or any(words in name for words in IMAGES)
 
 
 def _patients(found: Sequence[_Found]) -> list[str]:
