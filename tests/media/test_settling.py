@@ -51,6 +51,23 @@ def test_one_descriptor_is_held_however_many_files_there_were(advised, tmp_path)
         assert len(list(held.iterdir())) == before + 1
 
 
+def test_a_descriptor_whose_closing_fails_is_not_closed_again_when_it_may_be_anothers(advised, tmp_path, monkeypatch):
+    closed, close = [], os.close
+
+    def failing(descriptor):
+        closed.append(descriptor)
+        close(descriptor)
+        raise OSError("over quota")
+
+    settled(tmp_path / "first", LARGE_BYTES)
+    (first,) = settling._begun
+    with monkeypatch.context() as patched:
+        patched.setattr(settling.os, "close", failing)
+        settled(tmp_path / "second", LARGE_BYTES)
+    assert closed == [first]
+    assert first not in settling._begun
+
+
 def test_a_small_file_is_left_to_the_system(advised, tmp_path):
     settled(tmp_path / "small", LARGE_BYTES - 1)
     assert advised == []

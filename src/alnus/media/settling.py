@@ -37,9 +37,10 @@ def settle(descriptor: int) -> None:
 
 def _advise(descriptor: int) -> None:
     """Say of both files that nobody needs their pages: the system drops those that are written and writes the rest."""
-    for each in (*_begun, descriptor):
+    finished, _begun[:] = list(_begun), [descriptor]
+    for each in (*finished, descriptor):
         with contextlib.suppress(OSError):  # a file system that takes no advice
             os.posix_fadvise(each, 0, 0, os.POSIX_FADV_DONTNEED)
-    for before in _begun:
-        os.close(before)
-    _begun[:] = [descriptor]
+    for each in finished:
+        with contextlib.suppress(OSError):  # of a network drive that fails late; the descriptor is gone all the same
+            os.close(each)
