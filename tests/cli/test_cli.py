@@ -169,7 +169,7 @@ def test_check_names_missing_videos(here, small_cohort, tmp_path):
 
     done = here("check", changed(small_cohort, tmp_path, lose))
     assert done.returncode == 4
-    assert "1 of 30 videos are not there: gone.avi" in done.stderr
+    assert "1 of 30 videos are not there: gone.avi; put them there, or correct the paths" in done.stderr
 
 
 def test_json_output_is_json(finished_study):

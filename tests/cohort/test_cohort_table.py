@@ -185,7 +185,11 @@ def test_a_video_that_stands_twice_is_refused_with_both_rows(tmp_path):
             "P1,a.avi,1,1,1",
             "column roi_w, roi_h is missing or empty beside roi_x",
         ),
-        ("patient_id,label", "P1,1", "column video is missing; the columns are: 'patient_id', 'label'"),
+        (
+            "patient_id,label",
+            "P1,1",
+            "column video is missing; the columns are: 'patient_id', 'label'; add or rename one",
+        ),
         ("patient_id,video", "P1,a.avi", "column label is missing"),
         ("patient_id,video,label,Label", "P1,a.avi,1,1", "column 4 'label' stands twice"),
         ("patient_id,video,label,", "P1,a.avi,1,x", "column 4 has no name"),

@@ -81,7 +81,7 @@ def _require_columns(raw: RawTable, cells: pd.DataFrame, *, need_labels: bool) -
     for name in ("patient_id", "video", "label") if need_labels else ("patient_id", "video"):
         if name not in raw.cells:
             found = first_few([quoted(name) for name in raw.cells.columns], shown=12)
-            raise CohortError(f"{raw.source}: column {name} is missing; the columns are: {found}")
+            raise CohortError(f"{raw.source}: column {name} is missing; the columns are: {found}; add or rename one")
     if need_labels and "label" not in cells:
         raise CohortError(f"{raw.source}: column label is empty in every row; write 1 = metastasis, 0 = none")
     present = [name for name in ROI if name in cells]

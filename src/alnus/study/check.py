@@ -110,7 +110,10 @@ def _require_videos(cohort: Cohort) -> None:
     missing = [video for video in cohort.table["video"] if not (cohort.root / video).exists()]
     if missing:
         named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-        raise CohortError(f"{cohort.source}: {len(missing)} of {len(cohort.table)} videos are not there: {named}")
+        raise CohortError(
+            f"{cohort.source}: {len(missing)} of {len(cohort.table)} videos are not there: {named}; put them there, or"
+            " correct the paths, which are relative to the table"
+        )
 
 
 def _counts(cohort: Cohort, splits: pd.DataFrame) -> dict[str, Any]:
