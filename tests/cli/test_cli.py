@@ -163,6 +163,17 @@ def test_what_is_no_model_is_named_with_status_6(here, tmp_path):
     assert "neither a model's directory" in done.stderr
 
 
+def test_an_ingestion_that_keeps_nothing_ends_with_status_5_and_says_where_the_reasons_are(here, tmp_path):
+    (tmp_path / "note.mp4").write_text("no video")
+    (tmp_path / "none.csv").write_text("patient_id,video\nP1,note.mp4\n")
+    for more in ((), ("--json",)):
+        done = here("ingest", tmp_path / "none.csv", "--out", tmp_path / "store", *more)
+        assert done.returncode == 5
+        assert "it is not a DICOM or video file" in done.stdout
+        assert "none of its 1 videos can be used;" in done.stderr
+        assert "excluded.csv says why of each" in done.stderr
+
+
 def test_check_names_missing_videos(here, small_cohort, tmp_path):
     def lose(rows):
         rows.loc[5, "video"] = "gone.avi"

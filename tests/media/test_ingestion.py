@@ -166,7 +166,7 @@ def test_a_full_disk_is_an_error_that_leaves_a_valid_store(tmp_path, folder, sce
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # stands in for the disk's end; workers inherit it
     try:
-        with pytest.raises(MediaError, match="the cine store cannot be written"):
+        with pytest.raises(MediaError, match=r"the cine store cannot be written .*; free space and run again"):
             ingest(_items(folder), store, workers=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alnus.cli.app import Json, Workers, print_json
 from alnus.cli.options import quality_of
 from alnus.errors import CohortError, ConfigError, MediaError, UsageError
+
+if TYPE_CHECKING:
+    from alnus.media.report import IngestReport
 
 tables = typer.Typer(no_args_is_help=True, help="Make a cohort table from a known data set or a folder of files.")
 
@@ -94,7 +97,8 @@ def ingest(
 ) -> None:
     """Decode a cohort's videos once into a cine store; what is left out or doubtful is listed with its reason.
 
-    Writes index.csv (what is there), excluded.csv (what is not, and why) and quality.csv (every finding).
+    Writes index.csv (what is there), excluded.csv (what is not, and why) and quality.csv (every finding). Ends with
+    status 5 where no video can be used.
 
     Example: alnus ingest cohort.csv --out store
 
@@ -104,6 +108,7 @@ def ingest(
     from alnus.console import Terminal
     from alnus.media import ingest as ingest_videos
     from alnus.media.identity import load_or_make_key
+    from alnus.media.store import EXCLUDED
     from alnus.study.partition import ingest_items
 
     if engine not in ("process", "ray"):
@@ -134,12 +139,19 @@ def ingest(
                 "findings": [asdict(found) for found in report.findings],
             }
         )
-        return
-    for item in report.excluded:
-        typer.echo(f"excluded: {item.video}: {item.reason}")
-    for line in report.lines():
+    for line in [] if as_json else _told(report, out):
         typer.echo(line)
-    typer.echo(f"{report.kept} of {report.videos} videos are in {out}; {len(report.excluded)} excluded")
+    if not report.kept:
+        raise MediaError(f"{source}: none of its {report.videos} videos can be used; {out / EXCLUDED} says why of each")
+
+
+def _told(report: IngestReport, out: Path) -> list[str]:
+    """Return what a user is told of an ingestion, line by line."""
+    return [
+        *(f"excluded: {item.video}: {item.reason}" for item in report.excluded),
+        *report.lines(),
+        f"{report.kept} of {report.videos} videos are in {out}; {len(report.excluded)} excluded",
+    ]
 
 
 def check(

@@ -134,7 +134,9 @@ def _store_errors(store: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StoreWriteError(f"{shown(store)}: the cine store cannot be written ({reason})") from None
+        raise StoreWriteError(
+            f"{shown(store)}: the cine store cannot be written ({reason}); free space, or name another directory"
+        ) from None
 
 
 def _sweep(store: Path) -> None:
