@@ -139,7 +139,10 @@ def test_a_folder_that_is_not_there_or_holds_no_media_is_refused(tmp_path):
     with pytest.raises(CohortError, match="no such folder"):
         from_folder(tmp_path / "gone", tmp_path / "cohort.csv")
     touch(tmp_path / "study" / "a.txt")
-    with pytest.raises(CohortError, match=r"holds no video and no DICOM image \(1 other files\)"):
+    with pytest.raises(CohortError, match=r"holds no video and no DICOM image \(1 other files\); name the folder"):
+        from_folder(tmp_path / "study", tmp_path / "cohort.csv")
+    (tmp_path / "study" / "IM1").touch()
+    with pytest.raises(CohortError, match=r"that can be read; 1 cannot, the first is IM1: export them again"):
         from_folder(tmp_path / "study", tmp_path / "cohort.csv")
 
 

@@ -100,12 +100,20 @@ def from_folder(root: Path, out: Path) -> FolderReport:
         else:
             skipped[_suffix(path)] += 1
     if not found:
-        raise CohortError(f"{root}: holds no video and no DICOM image ({skipped.total()} other files)")
+        raise CohortError(_nothing_found(root, skipped.total(), [*unreadable, *empty, *unnameable]))
     patients = _patients(found)
     _write(root, out, found, patients)
     notes = _notes(out, found, +skipped)
     lost = tuple(unreadable), tuple(unnameable), tuple(empty)
     return FolderReport(out, len(set(patients)), len(found), skipped.total(), *lost, notes)
+
+
+def _nothing_found(root: Path, others: int, lost: Sequence[str]) -> str:
+    """Return why there is no draft. lost: names of files that may be what was looked for."""
+    counted = f"{root}: holds no video and no DICOM image ({others} other files)"
+    if lost:
+        return f"{counted} that can be read; {len(lost)} cannot, the first is {lost[0]}: export them again"
+    return f"{counted}; name the folder that holds the videos"
 
 
 def _files(root: Path) -> Iterator[Path]:
