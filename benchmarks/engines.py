@@ -226,13 +226,22 @@ def ratio(first: list[float], second: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(first, second, strict=True))
 
 
+@torch.no_grad()
+def centred(network: Network, clips: Tensor) -> Network:
+    """Shift the last bias such that the probabilities lie about one half, where a change of a logit counts most."""
+    logits = torch.cat([network(clip[None]) for clip in clips])
+    network.fc.bias[1] -= (logits[:, 1] - logits[:, 0]).mean()
+    return network
+
+
 def weighted(
     name: str, store: CineStore, count: int, preset: str, run: Path | None
 ) -> tuple[Network, ModelCard, Tensor]:
     """Return a network with trained weights or lively ones, and clips: some to compare, as many to calibrate."""
     if run is not None and (run / "models" / name).is_dir():
         network, card = load_model(run / "models" / name)
-        return network.eval(), card, real_clips(store, card.network, 2 * count)
+        clips = real_clips(store, card.network, 2 * count)
+        return centred(network.eval(), clips[:count]), card, clips
     config = configured(name, preset)
     clips = real_clips(store, config, 2 * count)
     card = ModelCard(name="image" if name == "image8" else name, source=name, network=config)
@@ -360,7 +369,8 @@ def processor() -> str:
 RANDOM = """`largest change of p` is of random weights whose logits were scaled to a spread of one over few clips, which
 probably enlarges the rounding of bf16 and int8 too; `--run` measures trained networks."""
 TRAINED = """`largest change of p` is of networks of this size that were trained on that cohort for {epochs} epochs
-(ResNet-50 has random weights): what the engines round, not how well anything is predicted."""
+(ResNet-50 has random weights), their last bias shifted such that the probabilities lie about one half, where a change
+counts most: what the engines round, not how well anything is predicted."""
 
 
 def header(record: dict[str, Any]) -> str:
