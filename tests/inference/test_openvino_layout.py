@@ -33,6 +33,12 @@ def network(logits: tuple[float, float], *, width: int = 16) -> torch.nn.Module:
     return made
 
 
+def reading_images(model):
+    """Return the kinds of operations that read (batch, channels, height, width)."""
+    inner = [one for one in model.get_ordered_ops() if one.get_input_size()]
+    return {one.get_type_name() for one in inner if len(one.get_input_partial_shape(0)) == 4}
+
+
 # offsets of two frames, of parts of one, of none; groups of less than a vector's channels, and of 16 in the last stage
 @pytest.mark.parametrize(("logits", "width"), [((900.0, -900.0), 16), ((0.0, 0.3), 16), ((-9.0, 0.5), 64)])
 def test_a_rewritten_graph_gives_the_networks_logits_for_one_clip_and_for_two(logits, width):
@@ -40,6 +46,7 @@ def test_a_rewritten_graph_gives_the_networks_logits_for_one_clip_and_for_two(lo
     model = process_core().read_model(onnx_graph(tin, SHAPE))
     assert lay_channels_last(model) == 8  # the blocks of depth 18
     assert lay_channels_last(model) == 0
+    assert not {"Slice", "ReduceMean"} & reading_images(model)
     clips = torch.randn(2, *SHAPE)
     for count in (1, 2):
         model.reshape([count, *SHAPE])
