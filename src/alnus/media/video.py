@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,31 +10,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from alnus.media.colour import (
-    CELL_PX,
-    LOOK_EVERY,
-    Pixels,
-    any_colour,
-    expanded,
-    in_colours,
-    notice_chroma,
-    notice_colour,
-)
+from alnus.media.colour import LOOK_EVERY, Pixels
 from alnus.media.containers import is_cut, stated_frames
 from alnus.media.jpeg import CHECK_EVERY, MotionJpeg
 from alnus.media.limits import DecodeLimits
-from alnus.media.opened import Coloured, Colours, Opened
+from alnus.media.opened import Colours, Opened
+from alnus.media.planes import frame_pixels, look_for_colour, turned
 from alnus.media.refusal import CONVERT, COPY_AGAIN, COPY_OR_CONVERT, Refused
 
 PHANTOM_MARK = "Alnus phantom"  # in the container's comment, written by alnus.phantom
 
-_PLANAR = re.compile(r"yuva?j?4\d\dp|nv12|nv16|nv21|nv24|gray")  # 8-bit formats whose first plane is luma
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-_VIDEO_RANGE = 1  # AVCOL_RANGE_MPEG
 _LOST_SHARE = 0.05  # of the counted frames that may be missing (skipped B-frames, edit lists) in a file that is whole
 _LOST_DURATION_SHARE = 0.25  # the same where the count is only a duration times an average rate
 _HEADER_DURATION = ("matroska", "asf")  # demuxers whose header states a duration; for others FFmpeg estimates it
@@ -235,8 +222,8 @@ def _frames(
                 tally.count(frame.width, frame.height, _time_s(frame), limits)
                 tally.flagged += frame.is_corrupt
                 if colours == "luma" and (tally.frames - 1) % LOOK_EVERY == 0:
-                    _look_for_colour(frame, opened)
-                pixels = _turned(_pixels(frame, colours, opened), frame.rotation)
+                    look_for_colour(frame, opened)
+                pixels = turned(frame_pixels(frame, colours, opened), frame.rotation)
                 is_agreed = jpegs is not None and luma is not None and jpegs.agrees(luma, packet, frame, pixels)
                 yield tally.last_s, luma if luma is not None and is_agreed else pixels
         ratio = stream.sample_aspect_ratio
@@ -262,7 +249,7 @@ def _apart(
                 if len(frames) != 1:
                     raise Refused(f"frame {number + 1} cannot be decoded; {COPY_AGAIN}")
                 limits.check_size(frames[0].width, frames[0].height)
-                yield nan, _turned(_pixels(frames[0], colours, opened), frames[0].rotation)
+                yield nan, turned(frame_pixels(frames[0], colours, opened), frames[0].rotation)
 
 
 def _up_to_the_last(
@@ -280,7 +267,7 @@ def _up_to_the_last(
             limits.check_size(frame.width, frame.height)
             limits.check_count(number + 1, frame.width, frame.height)
             if number in only:
-                yield nan, _turned(_pixels(frame, colours, opened), frame.rotation)
+                yield nan, turned(frame_pixels(frame, colours, opened), frame.rotation)
             if number == last:
                 return
 
@@ -352,75 +339,3 @@ def damage_note(packets: int, frames: int) -> str:
     lost = f"{packets} packet{'' if packets == 1 else 's'} cannot be decoded"
     damaged = f"{frames} frame{' is' if frames == 1 else 's are'} damaged"
     return " and ".join(part for part, number in ((lost, packets), (damaged, frames)) if number)
-
-
-def _pixels(frame: av.VideoFrame, colours: Colours, opened: Opened) -> Pixels:
-    name = frame.format.name
-    if colours == "rgb" or frame.format.is_rgb or name.startswith(("pal", "mono", "gray1", "gray9")):
-        if name.startswith(("gray", "mono")):
-            return in_colours(_converted(frame, "gray"), "grey", colours)
-        return in_colours(_converted(frame, "rgb24"), "rgb", colours)
-    if not _PLANAR.fullmatch(name) or frame.planes[0].line_size < 0:  # more than 8 bits, packed, or bottom up
-        frame = frame.reformat(format="yuv444p", dst_color_range=frame.color_range)
-        name = "yuv444p"
-    if colours == "grey" and any(any_colour(_plane(frame, k)) for k in range(1, len(frame.planes)) if k < 3):
-        raise Coloured
-    luma = _plane(frame, 0)
-    if not _is_full_range(frame, name):
-        return expanded(luma, out=opened.place(*luma.shape))
-    return luma if colours == "luma" else luma.copy()  # who asks for luma looks at each frame once; a view holds all
-
-
-def _look_for_colour(frame: av.VideoFrame, opened: Opened) -> None:
-    """Keep the frame's colours in `opened.chroma`, turned as the frame will be."""
-    name = frame.format.name
-    if name.startswith(("gray", "mono", "ya")):
-        return
-    if _PLANAR.fullmatch(name) and len(frame.planes) > 1 and frame.planes[0].line_size > 0:
-        planes, across, down = _chroma(frame)
-        turned = [_turned(plane, frame.rotation) for plane in planes]
-        cell = (CELL_PX // across, CELL_PX // down) if _is_sideways(frame) else (CELL_PX // down, CELL_PX // across)
-        notice_chroma(opened, *turned, cell=cell)
-    else:
-        notice_colour(opened, 0, _turned(_converted(frame, "rgb24"), frame.rotation), "rgb")
-
-
-def _chroma(frame: av.VideoFrame) -> tuple[tuple[Pixels, Pixels], int, int]:
-    """Return both chroma planes and how many pixels across and down share a sample."""
-    if len(frame.planes) == 2:  # nv12 and its like: Cb and Cr alternate
-        both = _plane(frame, 1)
-        planes = both[:, 0::2], both[:, 1::2]
-    else:
-        planes = _plane(frame, 1), _plane(frame, 2)
-    rows, columns = planes[0].shape
-    return planes, -(-frame.width // columns), -(-frame.height // rows)
-
-
-def _is_sideways(frame: av.VideoFrame) -> bool:
-    return round(frame.rotation / 90) % 2 == 1
-
-
-def _converted(frame: av.VideoFrame, pixel_format: str) -> Pixels:
-    """Let FFmpeg convert a frame: (H, W) for "gray", (H, W, 3) for "rgb24"."""
-    return np.asarray(frame.to_ndarray(format=pixel_format), np.uint8)
-
-
-def _is_full_range(frame: av.VideoFrame, name: str) -> bool:
-    """Tell 0-255 from 16-235; where the file does not say, YUV is 16-235 and grey is 0-255, as FFmpeg has it."""
-    if name == "gray":
-        return int(frame.color_range) != _VIDEO_RANGE
-    return "j" in name or int(frame.color_range) == _FULL_RANGE
-
-
-def _plane(frame: av.VideoFrame, index: int) -> Pixels:
-    """Return a plane's samples (rows, columns) without the padding of its lines; a view of the frame's memory."""
-    plane = frame.planes[index]
-    columns = plane.width * (2 if frame.format.name.startswith("nv") and index == 1 else 1)
-    samples = np.frombuffer(memoryview(plane), np.uint8)
-    return samples.reshape(-1, plane.line_size)[: plane.height, :columns]
-
-
-def _turned(pixels: Pixels, rotation_degrees: int) -> Pixels:
-    """Turn a frame upright as the display matrix of a phone's recording asks; counterclockwise, quarter turns."""
-    turns = round(rotation_degrees / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
