@@ -40,7 +40,7 @@ from alnus.inference.engines import CompiledEngine, TorchEngine, compiler, fast_
 from alnus.inference.exporting import Draft, draft_export
 from alnus.inference.graph_engines import OnnxEngine
 from alnus.media import CineStore, IngestItem, ingest
-from alnus.models import ModelCard, Network, build_from_config, load_model
+from alnus.models import ModelCard, Network, build_from_config, lay_for_device, load_model
 from alnus.models.interlacing import GROUPS, TemporalInterlace
 from alnus.models.video_resnet import TemporalConvolution
 from alnus.phantom import PhantomConfig, write_phantom
@@ -193,7 +193,9 @@ def eager(network: nn.Module, clip: Tensor) -> Tensor:
 
 def engines_of(network: Network, card: ModelCard, clips: Tensor, without: set[str]) -> dict[str, Any]:
     """Return our engines, by name and precision."""
-    made: dict[str, Any] = {"eager float32": TorchEngine(network), "eager folded float32": fast_eager(network)}
+    trained = build_like(network)
+    lay_for_device(trained)
+    made: dict[str, Any] = {"eager float32": TorchEngine(trained), "eager folded float32": fast_eager(network)}
     made["eager folded bf16"] = fast_eager(network, precision="bf16")
     if "compile" not in without and compiler() is not None:
         made["compile float32"] = CompiledEngine(network)

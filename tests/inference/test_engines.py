@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from alnus.clips import Sample
 from alnus.config import NetworkConfig
@@ -28,9 +29,10 @@ from alnus.inference import (
     write_export,
 )
 from alnus.inference.agreement import Agreement, agreement
-from alnus.inference.engines import CompiledEngine, TorchEngine, compiler
+from alnus.inference.engines import CompiledEngine, TorchEngine, compiler, fast_eager
+from alnus.inference.graph import onnx_graph
 from alnus.inference.graph_engines import OnnxEngine, OpenVinoEngine, process_core
-from alnus.models import ModelCard, build, load_model, save_model
+from alnus.models import ModelCard, build, lay_kernels_channels_last, load_model, save_model
 
 for package in ("onnx", "onnxscript", "onnxruntime", "openvino"):
     pytest.importorskip(package, reason="pip install 'alnus[engines]'")
@@ -107,6 +109,14 @@ def test_an_exported_network_gives_pytorchs_logits(name, engine, drafts, clips):
     assert float(reference.std(0).max()) > 0  # the clips differ, so that a constant would not pass
 
 
+@pytest.mark.parametrize("name", ["tin", "image", "resnet3d", "r2plus1d", "x3d"])
+def test_a_network_that_lies_channels_last_is_written_as_the_same_graph(name):
+    network, shape = build(name, width=16, num_segments=8).eval(), (3, 8, 32, 32)
+    graph = onnx_graph(network, shape)
+    lay_kernels_channels_last(network)
+    assert onnx_graph(network, shape) == graph
+
+
 def test_one_onnx_file_takes_any_number_of_clips_at_once(drafts, clips):
     import onnxruntime
 
@@ -137,6 +147,19 @@ def test_the_compiled_network_gives_pytorchs_logits(clips):
     network = torch.nn.Sequential(torch.nn.Conv3d(1, 2, 3), torch.nn.BatchNorm3d(2), torch.nn.Flatten()).eval()
     found = CompiledEngine(network).logits(clips)
     torch.testing.assert_close(found, TorchEngine(network).logits(clips), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("precision", "within"), [("float32", 1e-5), ("bf16", 0.05), ("fp16", 0.02)])
+@pytest.mark.parametrize("name", ["tin", "image", "resnet3d", "r2plus1d"])
+def test_the_folded_network_gives_the_trained_ones_logits_in_every_precision(name, precision, within):
+    torch.manual_seed(0)
+    network = build(name, width=16).eval()
+    clips = torch.randn(3, 3, 8, 64, 64)
+    expected = TorchEngine(network).logits(clips)
+    found = fast_eager(network, precision=precision, batch_size=2).logits(clips)
+    assert float((found - expected).abs().max()) < within * float(expected.abs().max())
+    kinds = {module.weight.dtype for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)}
+    assert kinds == {torch.float32}  # the network itself was not rounded
 
 
 def test_predictions_of_an_engine_are_the_same_rows_in_the_same_order(with_export):
@@ -419,6 +442,7 @@ AFTER_OPENVINO = """
 import gc, os, signal, sys, threading
 from pathlib import Path
 import torch
+from alnus.inference.graph import onnx_graph
 from alnus.inference.graph_engines import OpenVinoEngine
 signal.signal(signal.SIGCHLD, lambda *_: print("handled"))
 graph, clips = Path(sys.argv[1]).read_bytes(), torch.zeros(1, 1, 4, 16, 16)

@@ -5,7 +5,7 @@ from torch import nn
 from alnus.inference.folding import folded
 from alnus.inference.graph import plain
 from alnus.inference.interlaced import InterlacedResNet, PlannedInterlace
-from alnus.models import build
+from alnus.models import build, lay_kernels_channels_last
 from alnus.models.interlacing import TemporalInterlace
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -70,8 +70,19 @@ def test_the_planned_interlace_moves_frames_as_the_trained_one_also_past_both_en
         trained.offset_net.fc2.weight.zero_()
         trained.offset_net.fc2.bias.copy_(torch.tensor(logits))
     x = torch.randn(2 * 5, 32, 3, 4, dtype=torch.float64)
-    moved = PlannedInterlace(trained).double()(x[:, :8])
-    torch.testing.assert_close(moved, trained(x)[:, :8], rtol=0, atol=1e-12)
+    planned, expected = PlannedInterlace(trained).double(), trained(x)[:, :8]
+    torch.testing.assert_close(planned(x[:, :8]), expected, rtol=0, atol=1e-12)
+    last = planned(x[:, :8].contiguous(memory_format=torch.channels_last))
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(last, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 8])
+def test_a_tin_with_its_channels_last_gives_the_trained_ones_logits(frames):
+    network = lively(build("tin", depth=50, width=16, num_segments=frames))
+    made = folded(network)
+    lay_kernels_channels_last(made)
+    assert difference(network, made, 3, frames, 32, 40) < 1e-12
 
 
 def test_the_full_size_tin_laid_out_in_parts_gives_the_trained_ones_logits():

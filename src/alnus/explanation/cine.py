@@ -16,7 +16,7 @@ from alnus.explanation.drawing import NOTICE, Grey, Heat, Rgb, Weights, overlay,
 from alnus.explanation.heat import CineHeat, cine_heat
 from alnus.inference.engines import default_device
 from alnus.media import write_mp4
-from alnus.models import ModelCard, load_model
+from alnus.models import ModelCard, load_for_inference
 from alnus.provenance import atomic_path, write_json
 
 UNKNOWN_RATE_HZ = 10.0  # a readable pace for a cine whose file states none
@@ -75,7 +75,7 @@ def explain_video(
     directory: of a trained network. Raises WeightsError for a directory that is none, CohortError for a keyframe that
     the cine does not have.
     """
-    model, card = load_model(directory, device=default_device())
+    model, card = load_for_inference(directory, device=default_device())
     frames, still = store.frames(sample.video), store.image(sample.video)
     try:
         heat = cine_heat(model, card, frames, keyframe=sample.keyframe, image=still)

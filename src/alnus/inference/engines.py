@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from alnus.errors import UsageError
 from alnus.inference.folding import folded
-from alnus.models import lay_kernels_channels_last
+from alnus.models import lay_for_device
 
 EngineName = Literal["eager", "compile", "onnx", "openvino"]
 EngineChoice = Literal["auto", "eager", "compile", "onnx", "openvino"]
@@ -109,13 +109,24 @@ class CompiledEngine(TorchEngine):
 
     def __init__(self, network: nn.Module, *, precision: Precision = "float32", batch_size: int = 8) -> None:
         require("compile")
-        super().__init__(folded(network), precision=precision, batch_size=batch_size)
+        super().__init__(ready(network, precision), precision=precision, batch_size=batch_size)
         self.network = torch.compile(self.network, dynamic=False)  # type: ignore[assignment] # a callable
 
 
-def fast_eager(network: nn.Module, *, precision: Precision = "float32", batch_size: int = 8) -> TorchEngine:
-    """Return PyTorch with the normalisations folded; on a GPU the channels come last, as its convolutions like it."""
+def ready(network: nn.Module, precision: Precision) -> nn.Module:
+    """Return a copy with the normalisations folded, laid out for its device.
+
+    For a reduced precision the kernels are rounded here, once, as autocast would at each call.
+    """
     made = folded(network)
-    if next(made.parameters()).device.type == "cuda":
-        lay_kernels_channels_last(made)
-    return TorchEngine(made, precision=precision, batch_size=batch_size)
+    lay_for_device(made)
+    if precision != "float32":
+        for module in made.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv3d):
+                module.to(REDUCED[precision])
+    return made
+
+
+def fast_eager(network: nn.Module, *, precision: Precision = "float32", batch_size: int = 8) -> TorchEngine:
+    """Return PyTorch with the normalisations folded."""
+    return TorchEngine(ready(network, precision), precision=precision, batch_size=batch_size)

@@ -14,7 +14,7 @@ from alnus.inference.engines import Precision, default_device, installed, requir
 from alnus.inference.graph import onnx_graph
 from alnus.inference.graph_engines import OpenVinoEngine
 from alnus.inference.openvino_layout import interlaces
-from alnus.models import ModelCard, Network, load_model
+from alnus.models import ModelCard, Network, load_for_inference
 
 
 def open_for_heat(directory: Path, *, engine: str = "auto") -> tuple[EngineStages | Network, ModelCard]:
@@ -24,7 +24,7 @@ def open_for_heat(directory: Path, *, engine: str = "auto") -> tuple[EngineStage
     network's last stage keeps frames apart, else PyTorch's. Raises WeightsError.
     """
     device = default_device()
-    network, card = load_model(directory, device=device)
+    network, card = load_for_inference(directory, device=device)
     usable = device == "cpu" and installed("openvino") and installed("onnx")
     if engine not in ("auto", "openvino") or not usable or network.merges_frames:
         return network, card

@@ -38,6 +38,9 @@ def onnx_graph(network: nn.Module, shape: tuple[int, int, int, int], *, last_sta
     """
     require("onnx", conversion=True)
     made = plain(folded(network).cpu().float())
+    for parameter in made.parameters():
+        # graphs are traced in this order, whichever the network was trained in
+        parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
     program = _traced(LastStage(made).eval() if last_stage else made, torch.zeros(2, *shape))
     graph: bytes = program.model_proto.SerializeToString()
     return graph

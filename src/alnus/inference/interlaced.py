@@ -4,7 +4,8 @@ The same numbers as `FrameResNet` from the same weights. Cutting a quarter of th
 joining it again copies the whole of it twice a block, which costs more than the interlacing itself; here each
 convolution that feeds a block writes the two parts apart, and the first convolution of the block adds up what it makes
 of each. Shift, interpolation and weights of all four groups are one (4 T x 4 T) matrix over (frame, group), the order
-in which they lie in memory, so that one matrix product needs no transposition.
+in which they lie in memory, so that one matrix product needs no transposition. Where the channels come last, runs of
+them are picked and weighed instead.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _summed(convolutions: list[nn.Module], parts: Parts) -> Tensor:
     made = [convolution(part) for convolution, part in zip(convolutions, parts, strict=True)]
     total: Tensor = made[0]
     for further in made[1:]:
-        total = total + further
+        total = total.add_(further)
     return total
 
 
@@ -100,8 +101,31 @@ class PlannedInterlace(nn.Module):
     def forward(self, moving: Tensor) -> Tensor:
         """Interlace the frames of every clip of the batch."""
         means = moving.mean((2, 3)).reshape(-1, self.frames, moving.shape[1])
+        matrix = self.matrix(means.transpose(1, 2))
+        if moving.stride(1) == 1 and moving.stride(3) != 1:
+            return self._channels_last(matrix, moving)
         rows = moving.reshape(-1, self.rows, moving[0].numel() // GROUPS)
-        return torch.matmul(self.matrix(means.transpose(1, 2)), rows).reshape(moving.shape)
+        return torch.matmul(matrix, rows).reshape(moving.shape)
+
+    def _channels_last(self, matrix: Tensor, moving: Tensor) -> Tensor:
+        """Interlace where the channels of a pixel are neighbours.
+
+        A group's channels of one pixel are a run of memory. Each becomes the weighted sum of two others, from the two
+        frames that its offset lies between: a bag of two embeddings, so that nothing is transposed.
+        """
+        frames, (channels, height, width) = self.frames, moving.shape[1:]
+        pixels, device = height * width, moving.device
+        each = matrix.reshape(-1, frames, GROUPS, frames, GROUPS).diagonal(dim1=2, dim2=4).transpose(2, 3)
+        weight, source = each.topk(min(2, frames), 3)  # (batch, T, groups, 2): no more than two of a row are not zero
+        clip = torch.arange(len(each), device=device)[:, None, None, None]
+        group = torch.arange(GROUPS, device=device)[:, None]
+        first = (clip * frames + source) * pixels * GROUPS + group  # the run of the source's first pixel
+        pixel = torch.arange(pixels, device=device)[:, None, None] * GROUPS
+        runs = (first[:, :, None] + pixel).flatten(0, 3)
+        weights = weight[:, :, None].expand(-1, -1, pixels, -1, -1).reshape(runs.shape).to(moving.dtype)
+        table = moving.permute(0, 2, 3, 1).reshape(-1, channels // GROUPS)
+        moved = functional.embedding_bag(runs, table, mode="sum", per_sample_weights=weights)
+        return moved.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _bias(conv: nn.Conv1d) -> Tensor:
@@ -144,18 +168,24 @@ class PartedBlock(nn.Module):
         residual = self._residual(parts)
         moving, staying = parts if len(parts) > 1 else (parts[0][:, : self.moving], parts[0])
         (out,) = self.first(self.interlace(moving), staying)
-        out = functional.relu(out)
+        out = functional.relu(out, inplace=True)
         if not isinstance(self.middle, nn.Identity):
-            out = functional.relu(self.middle(out))
-        return tuple(functional.relu(part + kept) for part, kept in zip(self.last(out), residual, strict=True))
+            out = functional.relu(self.middle(out), inplace=True)
+        made = zip(self.last(out), residual, strict=True)
+        return tuple(functional.relu(part.add_(kept), inplace=True) for part, kept in made)
 
     def _residual(self, parts: Parts) -> Parts:
         if self.shortcut is not None:
-            # Each maximum is of one pixel: OpenVINO's quantiser lets 8 bits pass through it, and not through a slice.
-            kept = [functional.max_pool2d(part, 1, self.stride) if self.stride > 1 else part for part in parts]
+            kept = [self._picked(part) if self.stride > 1 else part for part in parts]
             made: Parts = self.shortcut(torch.cat(kept, 1) if len(kept) > 1 else kept[0])
             return made
         return parts if len(parts) > 1 else torch.split(parts[0], self.outputs, 1)
+
+    def _picked(self, part: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            # Each maximum is of one pixel: OpenVINO's quantiser lets 8 bits pass through it, and not through a slice.
+            return functional.max_pool2d(part, 1, self.stride)
+        return part[:, :, :: self.stride, :: self.stride]
 
 
 def _unstrided(conv: nn.Conv2d) -> nn.Conv2d:
@@ -198,7 +228,7 @@ class InterlacedResNet(nn.Module):
 
     def _last_stage(self, clip: Tensor) -> Parts:
         x = clip.transpose(1, 2).flatten(0, 1)  # (batch * frames, channels, height, width)
-        parts: Parts = (functional.max_pool2d(functional.relu(self.stem(x)), 3, 2, 1),)
+        parts: Parts = (functional.max_pool2d(functional.relu(self.stem(x), inplace=True), 3, 2, 1),)
         for block in self.blocks:
             parts = block(*parts)
         return parts  # (batch * frames, channels, height / 32, width / 32) each

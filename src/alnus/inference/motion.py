@@ -21,7 +21,7 @@ from alnus.clips import CineSource, Sample, cine_clips, clip_tensor, keyframe_in
 from alnus.clips.sample import GreyFrames
 from alnus.config import NetworkConfig
 from alnus.errors import AlnusError, WeightsError
-from alnus.models import ModelCard, load_model, read_card
+from alnus.models import ModelCard, load_for_inference, read_card
 
 ALTERATIONS = ("shuffled", "reversed", "frozen", "single")
 COLUMNS = ("patient_id", "video", "split", "label", "source", "altered", "score")
@@ -47,7 +47,7 @@ def predict_altered(
     rows: list[dict[str, Any]] = []
     moving = [each for each in directories if read_card(each).network.clip.sampling != "keyframe"]
     for number, directory in enumerate(moving):
-        network, card = load_model(directory, device=device)
+        network, card = load_for_inference(directory, device=device)
         for done, sample in enumerate(samples, start=number * len(samples) + 1):
             rows += _rows(network, card, sample, store, seed=seed, splits=splits)
             if progress is not None:

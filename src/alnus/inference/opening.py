@@ -35,7 +35,7 @@ from alnus.inference.exported import (
 from alnus.inference.graph import onnx_graph
 from alnus.inference.graph_engines import OnnxEngine, OpenVinoEngine, native_bf16, processor
 from alnus.inference.openvino_layout import interlaces
-from alnus.models import ModelCard, load_model, read_card
+from alnus.models import ModelCard, load_for_inference, load_model, read_card
 
 CONVERSION_PAYS = 64  # clips, from which "auto" converts a network that was not exported
 
@@ -99,7 +99,7 @@ class Predictor:
     def _check(self, clips: Tensor) -> None:
         """Compare with PyTorch in float32; where the bound is passed, go back to float32 and say so."""
         assert self._reference is not None  # asked before
-        network, _ = load_model(self._reference, device=self._device)
+        network, _ = load_for_inference(self._reference, device=self._device)
         reference = TorchEngine(network, batch_size=1)
         found = agreement(self._engine, reference, clips)
         bound = FLOAT_BOUND if self.answer.precision == "float32" else BOUND
@@ -125,7 +125,7 @@ def open_predictor(
 ) -> Predictor:
     """Return a trained network or an export, opened for answering.
 
-    engine: None is what the model's card says. "eager" is PyTorch as in training, the same numbers bit for bit;
+    engine: None is what the model's card says. "eager" is PyTorch with the layers as they were trained;
     "compile", "onnx", "openvino"; "auto" takes what is fastest here: on a CPU OpenVINO where the network was exported
     for it or `clips` are enough to pay for the conversion, else PyTorch with folded normalisations; on a GPU PyTorch.
     precision: "auto" is bf16 in OpenVINO where the processor has it, and in PyTorch by "auto" or "compile" on a GPU
@@ -156,7 +156,7 @@ def _chosen(directory: Path, engine: str, device: str, clips: int) -> EngineName
 
 
 def _from_torch(directory: Path, engine: EngineName, precision: str, device: str, *, as_trained: bool) -> Predictor:
-    network, card = load_model(directory, device=device)
+    network, card = load_for_inference(directory, device=device)
     lowered = torch_precision(precision, device, as_trained=as_trained)
     batch = card.network.inference.batch_size
     made: TorchEngine

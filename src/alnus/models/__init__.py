@@ -13,10 +13,18 @@ from alnus.models.registry import NAMES, NetworkFacts, facts
 if TYPE_CHECKING:
     from alnus.models.architectures import Network, build, build_from_config
     from alnus.models.catalogue import Description, describe
-    from alnus.models.directory import ModelCard, Start, load_model, read_card, save_model, write_card
+    from alnus.models.directory import (
+        ModelCard,
+        Start,
+        load_for_inference,
+        load_model,
+        read_card,
+        save_model,
+        write_card,
+    )
     from alnus.models.frame_resnet import FrameResNet
     from alnus.models.layout import Layout
-    from alnus.models.memory_format import lay_kernels_channels_last
+    from alnus.models.memory_format import lay_for_device, lay_kernels_channels_last
     from alnus.models.mvit import MultiscaleTransformer
     from alnus.models.video_resnet import VideoResNet
     from alnus.models.weights import LoadReport, load_weights
@@ -30,12 +38,14 @@ _HOMES = {
     "describe": "catalogue",
     "ModelCard": "directory",
     "Start": "directory",
+    "load_for_inference": "directory",
     "load_model": "directory",
     "read_card": "directory",
     "save_model": "directory",
     "write_card": "directory",
     "FrameResNet": "frame_resnet",
     "Layout": "layout",
+    "lay_for_device": "memory_format",
     "lay_kernels_channels_last": "memory_format",
     "MultiscaleTransformer": "mvit",
     "VideoResNet": "video_resnet",
@@ -61,7 +71,9 @@ __all__ = [
     "build_from_config",
     "describe",
     "facts",
+    "lay_for_device",
     "lay_kernels_channels_last",
+    "load_for_inference",
     "load_model",
     "load_weights",
     "read_card",

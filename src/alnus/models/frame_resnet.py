@@ -48,8 +48,8 @@ class BasicBlock(nn.Module):
         """(frames, inputs, height, width) -> (frames, planes, height / stride, width / stride)."""
         residual = x if self.downsample is None else self.downsample(x)
         out = x if self.interlace is None else self.interlace(x)
-        out = functional.relu(self.bn1(self.conv1(out)))
-        return functional.relu(self.bn2(self.conv2(out)) + residual)
+        out = functional.relu(self.bn1(self.conv1(out)), inplace=True)
+        return functional.relu(self.bn2(self.conv2(out)).add_(residual), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -72,9 +72,9 @@ class Bottleneck(nn.Module):
         """(frames, inputs, height, width) -> (frames, 4 * planes, height / stride, width / stride)."""
         residual = x if self.downsample is None else self.downsample(x)
         out = x if self.interlace is None else self.interlace(x)
-        out = functional.relu(self.bn1(self.conv1(out)))
-        out = functional.relu(self.bn2(self.conv2(out)))
-        return functional.relu(self.bn3(self.conv3(out)) + residual)
+        out = functional.relu(self.bn1(self.conv1(out)), inplace=True)
+        out = functional.relu(self.bn2(self.conv2(out)), inplace=True)
+        return functional.relu(self.bn3(self.conv3(out)).add_(residual), inplace=True)
 
 
 class FrameResNet(nn.Module):
@@ -124,7 +124,7 @@ class FrameResNet(nn.Module):
         if self.frames not in (None, frames):
             raise ValueError(f"this TIN was built for clips of {self.frames} frames, not {frames}")
         x = clip.transpose(1, 2).flatten(0, 1)  # (batch * frames, channels, height, width)
-        x = functional.max_pool2d(functional.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)
+        x = functional.max_pool2d(functional.relu(self.bn1(self.conv1(x)), inplace=True), 3, stride=2, padding=1)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
         return x.reshape(-1, frames, *x.shape[1:]).transpose(1, 2)

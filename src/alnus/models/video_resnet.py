@@ -146,7 +146,8 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, frames, height, width) -> (batch, planes, each / stride)."""
         residual = x if self.downsample is None else self.downsample(x)
-        return functional.relu(self.conv2(functional.relu(self.conv1(x))) + residual)
+        out = self.conv2(functional.relu(self.conv1(x), inplace=True))
+        return functional.relu(out.add_(residual), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -169,9 +170,9 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, frames, height, width) -> (batch, 4 * planes, each / stride)."""
         residual = x if self.downsample is None else self.downsample(x)
-        out = functional.relu(self.conv1(x))
-        out = functional.relu(self.conv2(out))
-        return functional.relu(self.conv3(out) + residual)
+        out = functional.relu(self.conv1(x), inplace=True)
+        out = functional.relu(self.conv2(out), inplace=True)
+        return functional.relu(self.conv3(out).add_(residual), inplace=True)
 
 
 def _stem_pool(layout: Layout) -> list[nn.Module]:

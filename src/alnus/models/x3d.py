@@ -68,10 +68,10 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, frames, height, width) -> (batch, outputs, frames, height / stride, width / stride)."""
         residual = x if self.downsample is None else self.downsample(x)
-        out = functional.relu(self.bn1(self.conv1(x)))
+        out = functional.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(out))
-        out = functional.silu(out if self.gate is None else self.gate(out))
-        return functional.relu(self.bn3(self.conv3(out)) + residual)
+        out = functional.silu(out if self.gate is None else self.gate(out), inplace=True)
+        return functional.relu(self.bn3(self.conv3(out)).add_(residual), inplace=True)
 
 
 class Stem(nn.Module):
@@ -85,7 +85,7 @@ class Stem(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """(batch, in_channels, frames, height, width) -> (batch, width, frames, height / 2, width / 2)."""
-        return functional.relu(self.norm(self.time(self.space(clip))))
+        return functional.relu(self.norm(self.time(self.space(clip))), inplace=True)
 
 
 class X3D(nn.Module):

@@ -88,7 +88,7 @@ def _measure(study: Study, wanted: FaithfulnessConfig) -> list[Path]:
     with study.reporter.progress("Testing heatmaps") as progress:
         for (source, fold, _), group in chosen.groupby(["source", "fold", "split"], sort=True):
             part = study.parts[max(0, int(fold))]
-            model, card = models.load_model(study.model_directory(str(source), part), device=default_device())
+            model, card = models.load_for_inference(study.model_directory(str(source), part), device=default_device())
             for row in group.sort_values("place").itertuples():
                 _add_case(study, model, card, row, wanted, made)
                 done += 1

@@ -35,5 +35,9 @@ def precision(training: TrainingConfig) -> Precision:
 def channels_last(training: TrainingConfig) -> bool:
     """Return whether tensors shall lie with their channels last, "auto" resolved for the device."""
     if training.memory_format == "auto":
-        return uses_gpu(training)
+        return not _uses_mps(training)
     return training.memory_format == "channels_last"
+
+
+def _uses_mps(training: TrainingConfig) -> bool:
+    return training.accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available()
