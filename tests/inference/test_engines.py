@@ -109,9 +109,9 @@ def test_an_exported_network_gives_pytorchs_logits(name, engine, drafts, clips):
     assert float(reference.std(0).max()) > 0  # the clips differ, so that a constant would not pass
 
 
-@pytest.mark.parametrize("name", ["tin", "image", "resnet3d", "r2plus1d", "x3d"])
+@pytest.mark.parametrize("name", ["tin", "r2plus1d"])
 def test_a_network_that_lies_channels_last_is_written_as_the_same_graph(name):
-    network, shape = build(name, width=16, num_segments=8).eval(), (3, 8, 32, 32)
+    network, shape = build(name, depth=18, width=16, num_segments=8).eval(), (3, 8, 32, 32)
     graph = onnx_graph(network, shape)
     lay_kernels_channels_last(network)
     assert onnx_graph(network, shape) == graph
