@@ -29,7 +29,7 @@ from alnus.inference import (
     write_export,
 )
 from alnus.inference.agreement import Agreement, agreement
-from alnus.inference.engines import CompiledEngine, TorchEngine, compiler, fast_eager
+from alnus.inference.engines import CompiledEngine, TorchEngine, compiler, fast_eager, multiplies_bf16
 from alnus.inference.graph import onnx_graph
 from alnus.inference.graph_engines import OnnxEngine, OpenVinoEngine, process_core
 from alnus.models import ModelCard, build, lay_kernels_channels_last, load_model, save_model
@@ -38,6 +38,8 @@ for package in ("onnx", "onnxscript", "onnxruntime", "openvino"):
     pytest.importorskip(package, reason="pip install 'alnus[engines]'")
 
 FRAMES, SIDE = 4, 16
+LOWERED = [("cpu", 32, True, "bf16"), ("cpu", 31, True, "float32"), ("cpu", 32, False, "float32")]
+LOWERED += [("mps", 32, True, "float32")]
 SAMPLES = [Sample(f"00{number}", str(number), number % 2) for number in range(5)]
 
 
@@ -254,9 +256,39 @@ def test_auto_takes_pytorch_where_openvino_is_not_installed(with_export, monkeyp
 
 def test_on_a_gpu_only_auto_and_compile_lower_the_precision_by_themselves(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-    assert opening.torch_precision("auto", "cuda", as_trained=True) == "float32"
-    assert opening.torch_precision("auto", "cuda", as_trained=False) == "bf16"
-    assert opening.torch_precision("auto", "cpu", as_trained=False) == "float32"
+    assert opening.torch_precision("cuda", as_trained=True, clips=1000) == "float32"
+    assert opening.torch_precision("cuda", as_trained=False, clips=1) == "bf16"
+
+
+@pytest.mark.parametrize(("device", "clips", "able", "expected"), LOWERED)
+def test_on_a_cpu_many_clips_lower_the_precision_where_its_processor_multiplies_so(
+    device, clips, able, expected, monkeypatch
+):
+    monkeypatch.setattr(opening, "multiplies_bf16", lambda: able)
+    assert opening.torch_precision(device, as_trained=False, clips=clips) == expected
+    assert opening.torch_precision(device, as_trained=True, clips=clips) == "float32"
+
+
+def test_a_bf16_that_pytorch_chose_itself_is_compared_on_the_first_clips(model, clips, monkeypatch):
+    without(monkeypatch, "openvino")
+    monkeypatch.setattr(opening, "multiplies_bf16", lambda: True)
+    predictor = open_predictor(model, engine="auto", device="cpu", clips=1000)
+    found = predictor.probabilities(clips)
+    assert (predictor.answer.engine, predictor.answer.precision) == ("eager", "bf16")
+    assert predictor.answer.checked_clips == len(clips)
+    expected = open_predictor(model, engine="eager", device="cpu").probabilities(clips)
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("torch_says", "expected"), [({"amx_bf16": True}, True), ({"amx_bf16": False}, False), (None, False)]
+)
+def test_a_torch_that_does_not_say_what_the_processor_can_do_means_float32(torch_says, expected, monkeypatch):
+    if torch_says is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: torch_says, raising=False)
+    assert multiplies_bf16() is expected
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])

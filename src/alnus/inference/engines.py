@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +111,12 @@ class CompiledEngine(TorchEngine):
         require("compile")
         super().__init__(ready(network, precision), precision=precision, batch_size=batch_size)
         self.network = torch.compile(self.network, dynamic=False)  # type: ignore[assignment] # a callable
+
+
+def multiplies_bf16() -> bool:
+    """Return whether PyTorch says that the processor multiplies in bf16 by AMX; older versions say nothing of it."""
+    ask: Any = getattr(torch.cpu, "get_capabilities", None)
+    return ask is not None and bool(ask().get("amx_bf16"))
 
 
 def ready(network: nn.Module, precision: Precision) -> nn.Module:

@@ -21,6 +21,7 @@ from alnus.inference.engines import (
     default_device,
     fast_eager,
     installed,
+    multiplies_bf16,
     require,
 )
 from alnus.inference.exported import (
@@ -38,6 +39,7 @@ from alnus.inference.openvino_layout import interlaces
 from alnus.models import ModelCard, load_for_inference, load_model, read_card
 
 CONVERSION_PAYS = 64  # clips, from which "auto" converts a network that was not exported
+LOWERING_PAYS = 32  # clips, from which bf16 on a CPU saves more than comparing it with float32 costs
 
 log = logging.getLogger(__name__)
 
@@ -129,8 +131,8 @@ def open_predictor(
     "compile", "onnx", "openvino"; "auto" takes what is fastest here: on a CPU OpenVINO where the network was exported
     for it or `clips` are enough to pay for the conversion, else PyTorch with folded normalisations; on a GPU PyTorch.
     precision: "auto" is bf16 in OpenVINO where the processor has it, and in PyTorch by "auto" or "compile" on a GPU
-    that has it; else float32. int8 only from `alnus export --int8`. What is not PyTorch in float32 is compared with it
-    on the first clips.
+    that has it, or for many clips on a processor with AMX; else float32. int8 only from `alnus export --int8`. What is
+    not PyTorch in float32 is compared with it on the first clips.
     clips: that will be asked about, roughly. Raises UsageError for an engine that cannot be used, WeightsError.
     """
     directory = Path(directory)
@@ -142,6 +144,8 @@ def open_predictor(
     chosen = _chosen(directory, engine, device, clips)
     if chosen in ("onnx", "openvino"):
         return _from_graph(directory, chosen, precision, device)
+    if precision == "auto":
+        precision = torch_precision(device, as_trained=engine == "eager", clips=clips)
     return _from_torch(directory, chosen, precision, device, as_trained=engine == "eager")
 
 
@@ -157,7 +161,11 @@ def _chosen(directory: Path, engine: str, device: str, clips: int) -> EngineName
 
 def _from_torch(directory: Path, engine: EngineName, precision: str, device: str, *, as_trained: bool) -> Predictor:
     network, card = load_for_inference(directory, device=device)
-    lowered = torch_precision(precision, device, as_trained=as_trained)
+    if precision == "int8":
+        raise UsageError(
+            "PyTorch does not compute in int8 here: `alnus export --to openvino --int8`, then --engine openvino"
+        )
+    lowered: Precision = precision  # type: ignore[assignment] # checked by check_engine
     batch = card.network.inference.batch_size
     made: TorchEngine
     if engine == "compile":
@@ -171,16 +179,16 @@ def _from_torch(directory: Path, engine: EngineName, precision: str, device: str
     return Predictor(card, made, answer, reference=None if exact else directory, device=device)
 
 
-def torch_precision(precision: str, device: str, *, as_trained: bool) -> Precision:
-    """Return what PyTorch computes in: for "auto" bf16 on a GPU that has it, unless all shall be as in training."""
-    if precision == "auto":
-        faster = not as_trained and device.startswith("cuda") and torch.cuda.is_bf16_supported()
-        return "bf16" if faster else "float32"
-    if precision == "int8":
-        raise UsageError(
-            "PyTorch does not compute in int8 here: `alnus export --to openvino --int8`, then --engine openvino"
-        )
-    return precision  # type: ignore[return-value] # checked by check_engine
+def torch_precision(device: str, *, as_trained: bool, clips: int) -> Precision:
+    """Return what PyTorch computes in by itself: bf16 where the device multiplies in it and it pays.
+
+    as_trained: in what it was trained in. clips: that will be asked about, roughly.
+    """
+    if as_trained:
+        return "float32"
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bf16" if device == "cpu" and clips >= LOWERING_PAYS and multiplies_bf16() else "float32"
 
 
 def _from_graph(directory: Path, engine: EngineName, precision: str, device: str) -> Predictor:
