@@ -474,7 +474,6 @@ AFTER_OPENVINO = """
 import gc, os, signal, sys, threading
 from pathlib import Path
 import torch
-from alnus.inference.graph import onnx_graph
 from alnus.inference.graph_engines import OpenVinoEngine
 signal.signal(signal.SIGCHLD, lambda *_: print("handled"))
 graph, clips = Path(sys.argv[1]).read_bytes(), torch.zeros(1, 1, 4, 16, 16)
